@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Measuring programs that do the same work against each other.
+ *
+ * The subjects of a row run in turn, batch after batch, so that what disturbs the machine disturbs
+ * all of them; the median of a subject's batches counts. Only ratios inside one run say something.
+ * A subject changes its input and checks its output in every round. One thread. */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEASURE_BATCHES 51            /* odd: the median is one of them */
+#define MEASURE_BATCHES_MIN 11
+#define MEASURE_BATCH_NS 500000u       /* how long a batch lasts, about: less than a time slice */
+#define MEASURE_SUBJECTS_MAX 8
+#define MEASURE_ROWS_MAX 128
+
+/* One program of a row. The first is dari's, the others are its peers. */
+typedef struct measure_subject {
+    const char *name; /* "libtirpc" */
+    /* Does the work `rounds` times. `seed` differs from batch to batch. False: an output was wrong. */
+    bool (*run)(void *context, uint64_t rounds, uint64_t seed);
+    void *context;
+    double target; /* of a peer: dari is to take at most target × its time; 0: no target */
+} measure_subject;
+
+typedef struct measure_row {
+    const char *name; /* "codec/listing/encode" */
+    const measure_subject *subjects;
+    size_t subject_count; /* at most MEASURE_SUBJECTS_MAX */
+    size_t batches;       /* 0: MEASURE_BATCHES; at least MEASURE_BATCHES_MIN */
+    uint64_t rounds;      /* of each batch; 0: as many as make a batch of MEASURE_BATCH_NS */
+} measure_row;
+
+typedef struct measure_result {
+    char name[96];
+    size_t subject_count;
+    const char *subjects[MEASURE_SUBJECTS_MAX];
+    double ns[MEASURE_SUBJECTS_MAX]; /* one round */
+    double targets[MEASURE_SUBJECTS_MAX];
+} measure_result;
+
+/* A number for a round, to change an input with: it differs from round to round and batch to batch. */
+static inline uint64_t measure_mix(uint64_t seed, uint64_t round)
+{
+    uint64_t value = (seed + 1) * 0x9e3779b97f4a7c15u + round * 0xbf58476d1ce4e5b9u;
+    return value ^ (value >> 29);
+}
+
+/* What was measured so far. Start with a zeroed one; `only` NULL measures every row, otherwise
+ * those whose name contains it. */
+typedef struct measure_report {
+    const char *only;
+    measure_result rows[MEASURE_ROWS_MAX];
+    size_t row_count;
+} measure_report;
+
+/* Measures a row. Returns false, having said so on standard error, where an output was wrong. */
+bool measure(measure_report *report, const measure_row *row);
+
+/* True where the report wants a row of this name. */
+bool measure_wants(const measure_report *report, const char *name);
+
+/* Prints the rows: the time of one round, each peer's time, how many times faster dari is, and
+ * whether the target is met. */
+void measure_print(const measure_report *report);
+
+/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]. False: it could not. */
+bool measure_write(const measure_report *report, const char *path);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* All of dari: include this one, and the headers that `dari gen` wrote. */
+#ifndef DARI_DARI_H
+#define DARI_DARI_H
+
+#include <dari/call.h>
+#include <dari/client.h>
+#include <dari/error.h>
+#include <dari/server.h>
+#include <dari/xdr.h>
+
+#endif

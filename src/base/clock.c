@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+
+#include <limits.h>
+#include <time.h>
+
+uint64_t di_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+uint64_t di_deadline_in(uint64_t duration)
+{
+    uint64_t now = di_now();
+    return duration < DI_NEVER - now ? now + duration : DI_NEVER;
+}
+
+int di_poll_timeout(uint64_t deadline)
+{
+    if (deadline == DI_NEVER)
+        return -1;
+    uint64_t now = di_now();
+    if (deadline <= now)
+        return 0;
+    uint64_t milliseconds = (deadline - now + 999999) / 1000000;
+    return milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Time: the monotonic clock in nanoseconds, and deadlines on it. From any thread. */
+#ifndef DI_BASE_CLOCK_H
+#define DI_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* A deadline that never comes. */
+#define DI_NEVER UINT64_MAX
+
+uint64_t di_now(void);
+
+/* The moment `duration` ns from now, DI_NEVER where that is beyond the clock. */
+uint64_t di_deadline_in(uint64_t duration);
+
+/* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER. */
+int di_poll_timeout(uint64_t deadline);
+
+#endif

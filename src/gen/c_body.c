@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "gen/c_body.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void di_c_body_begin(di_c_body *body, di_c_writer *writer, const di_c_codec *codec)
+{
+    *body = (di_c_body){.writer = writer, .outside = writer->out, .codec = codec};
+    writer->out = &body->text;
+    writer->indent++;
+}
+
+void di_c_body_end(di_c_body *body, const char *signature, const char *context)
+{
+    di_c_writer *writer = body->writer;
+    writer->out = body->outside;
+    writer->indent--;
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "%s", signature);
+    di_c_line(writer, "{");
+    if (!body->uses_context)
+        di_c_line(writer, "(void)%s;", context);
+    if (!body->text.data || !strstr(body->text.data, "value"))
+        di_c_line(writer, "(void)value;");
+    if (body->first_line)
+        di_c_line(writer, "%s", body->first_line);
+    if (body->uses_number)
+        di_c_line(writer, "int32_t number;");
+    if (body->uses_present)
+        di_c_line(writer, "bool present;");
+    di_text_append(writer->out, body->text.data, body->text.size);
+    writer->failed |= body->text.failed;
+    di_text_free(&body->text);
+    di_c_line(writer, "}");
+}
+
+const char *di_c_at(const di_c_body *body)
+{
+    if (!body->offset)
+        return "at";
+    return di_c_string(body->writer, "at + %" PRIu64, body->offset);
+}
+
+void di_c_advance(di_c_body *body, uint64_t extra)
+{
+    if (body->offset + extra)
+        di_c_line(body->writer, "at += %" PRIu64 ";", body->offset + extra);
+    body->offset = 0;
+    body->available = 0;
+}
+
+void di_c_take_back(di_c_body *body, const char *condition, const char *consequence)
+{
+    int indent = (int)(4 * body->writer->indent);
+    const char *lines = di_c_string(body->writer, "%*s%s\n%*s%s\n", indent, "", condition,
+                                    indent + 4, "", consequence);
+    di_text *text = body->writer->out;
+    size_t size = strlen(lines);
+    if (text->size < size || strcmp(text->data + text->size - size, lines))
+        return;
+    text->size -= size;
+    text->data[text->size] = '\0';
+}
+
+const char *di_c_loop(di_c_body *body, const char *count)
+{
+    const char *index = di_c_string(body->writer, "%c", 'i' + (char)body->loops++);
+    di_c_line(body->writer, "for (uint32_t %s = 0; %s < %s; %s++) {", index, index, count, index);
+    return index;
+}
+
+void di_c_loop_end(di_c_body *body)
+{
+    body->loops--;
+    di_c_line(body->writer, "}");
+}
+
+di_atoms di_c_body_atoms(const di_c_body *body)
+{
+    const di_c_codec *codec = body->codec;
+    if (codec->type && codec->type->kind == DI_STRUCT)
+        return di_atoms_of_struct(body->writer, codec->type, "*value", codec->field);
+    if (codec->type && codec->type->kind == DI_TYPEDEF)
+        return di_atoms_of(body->writer, codec->type->declaration, "*value", codec->field);
+    if (codec->type) {
+        di_declaration plain = {.type = codec->type, .shape = DI_PLAIN};
+        return di_atoms_of(body->writer, &plain, "*value", codec->field);
+    }
+    return di_atoms_of(body->writer, codec->declaration, "*value", codec->field);
+}
+
+static const char *discriminant_name(const di_c_body *body)
+{
+    return di_c_discriminant(body->writer, body->codec->type);
+}
+
+di_atoms di_c_body_discriminant(const di_c_body *body)
+{
+    const di_declaration *discriminant = body->codec->type->discriminant;
+    return di_atoms_of(body->writer, discriminant,
+                       di_c_string(body->writer, "value->%s", discriminant_name(body)),
+                       di_c_string(body->writer, "%s.%s", body->codec->field, discriminant->name));
+}
+
+di_atoms di_c_body_arm(const di_c_body *body, const di_arm *arm)
+{
+    const di_declaration *declaration = arm->declaration;
+    if (declaration->type->kind == DI_VOID)
+        return (di_atoms){0};
+    return di_atoms_of(
+        body->writer, declaration,
+        di_c_string(body->writer, "value->u.%s", di_c_member(body->writer, declaration->name)),
+        di_c_string(body->writer, "%s.%s", body->codec->field, declaration->name));
+}
+
+static di_kind discriminant_kind(const di_type *type)
+{
+    return di_resolve(type->discriminant->type)->kind;
+}
+
+void di_c_switch(di_c_body *body)
+{
+    bool boolean = discriminant_kind(body->codec->type) == DI_BOOL;
+    di_c_line(body->writer, "switch (%svalue->%s) {", boolean ? "(int)" : "",
+              discriminant_name(body));
+}
+
+void di_c_labels(di_c_body *body, const struct di_label *labels)
+{
+    di_c_writer *writer = body->writer;
+    di_kind kind = discriminant_kind(body->codec->type);
+    writer->indent--;
+    if (!labels)
+        di_c_line(writer, "default:");
+    for (const di_label *label = labels; label; label = label->next) {
+        if (kind == DI_BOOL)
+            di_c_line(writer, "case %s:", label->value ? "true" : "false");
+        else if (kind == DI_ENUM && label->symbolic && !di_c_is_hidden(writer, label->text))
+            di_c_line(writer, "case %s:", di_c_name(writer, label->text));
+        else if (kind == DI_UNSIGNED_INT)
+            di_c_line(writer, "case %uu:", label->value);
+        else if (label->value == (uint32_t)INT32_MIN)
+            di_c_line(writer, "case INT32_MIN:");
+        else
+            di_c_line(writer, "case %d:", (int32_t)label->value);
+    }
+    writer->indent++;
+}
+
+bool di_c_covers_all(const di_type *type)
+{
+    if (type->default_arm)
+        return true;
+    if (discriminant_kind(type) != DI_BOOL)
+        return false;
+    unsigned labels = 0;
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        for (const di_label *label = arm->labels; label; label = label->next)
+            labels++;
+    return labels == 2;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The body of one codec function on its way: written first, so that the head declares and uses only
+ * what the body needs. */
+#ifndef DI_GEN_C_BODY_H
+#define DI_GEN_C_BODY_H
+
+#include "gen/c_atoms.h"
+#include "gen/c_codec.h"
+
+typedef struct di_c_body {
+    di_c_writer *writer; /* its text is the body while this lives */
+    di_text *outside;    /* the writer's text otherwise */
+    di_text text;
+    const di_c_codec *codec;
+    uint64_t offset;     /* constant bytes behind `at` that are done; sizing: not added yet */
+    uint64_t available;  /* decoding: bytes behind `at` that are known to be there */
+    unsigned loops;      /* loops open */
+    const char *first_line; /* or NULL */
+    bool uses_context;   /* the encoder or decoder */
+    bool uses_number;
+    bool uses_present;
+} di_c_body;
+
+void di_c_body_begin(di_c_body *body, di_c_writer *writer, const di_c_codec *codec);
+
+/* Writes the head: the place in the interface file, the signature, what the body declares; then the
+ * body, and the closing brace. `context` is "encoder" or "decoder". */
+void di_c_body_end(di_c_body *body, const char *signature, const char *context);
+
+/* "at" or "at + 12": where the next byte is. */
+const char *di_c_at(const di_c_body *body);
+
+/* Moves `at` itself to the next byte, `extra` bytes on. */
+void di_c_advance(di_c_body *body, uint64_t extra);
+
+/* Takes back the last two lines of the body where they are `condition` and `consequence`: what comes
+ * next makes them needless. */
+void di_c_take_back(di_c_body *body, const char *condition, const char *consequence);
+
+/* Opens a loop over `count` elements and returns the name of its index. */
+const char *di_c_loop(di_c_body *body, const char *count);
+void di_c_loop_end(di_c_body *body);
+
+/* What the function reads or writes: the members of a struct, or the one value. */
+di_atoms di_c_body_atoms(const di_c_body *body);
+
+/* The discriminant of a union as an atom, and the arms' values at `*value`. */
+di_atoms di_c_body_discriminant(const di_c_body *body);
+di_atoms di_c_body_arm(const di_c_body *body, const di_arm *arm);
+
+/* "switch (value->status) {" and the labels of an arm (NULL: "default:"). */
+void di_c_switch(di_c_body *body);
+void di_c_labels(di_c_body *body, const struct di_label *labels);
+
+/* Whether every value of the discriminant has an arm, so that no default is needed. */
+bool di_c_covers_all(const di_type *type);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Names in C live in one scope for the whole file; in the RPC language they do not. */
+#ifndef DI_GEN_C_CLASH_H
+#define DI_GEN_C_CLASH_H
+
+#include "gen/c_writer.h"
+
+/* Returns 0, or DARI_INVALID where two definitions of the unit get the same name in C, with a line
+ * about the first such pair appended to `clash`. */
+int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_text *clash);
+
+#endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+#include "gen/c_program.h"
+
+#include "gen/c_codec.h"
+#include "gen/c_types.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The three functions of an argument or result, by the middle of their names: "xdr_", "entry". */
+typedef struct codec_name {
+    const char *verb_prefix;
+    const char *name;
+} codec_name;
+
+const char *di_c_stub_name(di_c_writer *writer, const di_procedure *procedure,
+                           const di_version *version)
+{
+    return di_c_string(writer, "%s%s_%u", writer->options->prefix,
+                       di_c_lower(writer, procedure->name), version->number);
+}
+
+const char *di_c_version_name(di_c_writer *writer, const di_program *program,
+                              const di_version *version)
+{
+    return di_c_string(writer, "%s%s_%u", writer->options->prefix,
+                       di_c_lower(writer, program->name), version->number);
+}
+
+/* A member of a handler table: "add". */
+static const char *handler_name(di_c_writer *writer, const di_procedure *procedure)
+{
+    return di_c_member(writer, di_c_lower(writer, procedure->name));
+}
+
+static bool is_void(const di_declaration *declaration)
+{
+    return !declaration || declaration->type->kind == DI_VOID;
+}
+
+/* The members of the struct that several arguments become, and its measure. */
+static di_type *argument_struct(di_c_writer *writer, const di_procedure *procedure,
+                                const di_version *version)
+{
+    di_type *type = dari_arena_take(writer->arena, sizeof *type);
+    if (!type) {
+        writer->failed = true;
+        return NULL;
+    }
+    *type = (di_type){.kind = DI_STRUCT,
+                      .position = procedure->position,
+                      .measure = {.fixed = true}};
+    type->name = di_c_string(writer, "%s_%u_argument", di_c_lower(writer, procedure->name),
+                             version->number);
+    const di_declaration **link = &type->members;
+    unsigned number = 0;
+    for (const di_declaration *a = procedure->arguments; a; a = a->next) {
+        di_declaration *member = dari_arena_take(writer->arena, sizeof *member);
+        if (!member) {
+            writer->failed = true;
+            return NULL;
+        }
+        *member = *a;
+        number++;
+        if (!member->name)
+            member->name = di_c_string(writer, "arg%u", number);
+        member->next = NULL;
+        *link = member;
+        link = &member->next;
+        di_measure measure = di_measure_declaration(member);
+        type->measure.minimum += measure.minimum;
+        bool bounded = measure.maximum != UINT64_MAX && type->measure.maximum != UINT64_MAX;
+        type->measure.maximum = bounded ? type->measure.maximum + measure.maximum : UINT64_MAX;
+        type->measure.fixed &= measure.fixed;
+        type->measure.holds_memory |= measure.holds_memory;
+        type->measure.checked |= measure.checked;
+    }
+    return type;
+}
+
+const di_declaration *di_c_argument(di_c_writer *writer, const di_procedure *procedure,
+                                    const di_version *version)
+{
+    const di_declaration *first = procedure->arguments;
+    if (is_void(first))
+        return NULL;
+    if (!first->next)
+        return first;
+    const di_type *type = argument_struct(writer, procedure, version);
+    di_declaration *declaration = dari_arena_take(writer->arena, sizeof *declaration);
+    if (!declaration || !type) {
+        writer->failed = true;
+        return NULL;
+    }
+    *declaration = (di_declaration){.position = procedure->position, .type = type};
+    return declaration;
+}
+
+static bool has_argument_struct(const di_procedure *procedure)
+{
+    return procedure->arguments && procedure->arguments->next;
+}
+
+/* The name of a static codec: "int", "string_255". */
+static const char *static_codec_name(di_c_writer *writer, const di_declaration *d)
+{
+    static const char *const words[] = {
+        [DI_BOOL] = "bool",         [DI_CHAR] = "char",
+        [DI_UNSIGNED_CHAR] = "unsigned_char", [DI_SHORT] = "short",
+        [DI_UNSIGNED_SHORT] = "unsigned_short", [DI_INT] = "int",
+        [DI_UNSIGNED_INT] = "unsigned_int", [DI_LONG] = "long",
+        [DI_UNSIGNED_LONG] = "unsigned_long", [DI_HYPER] = "hyper",
+        [DI_UNSIGNED_HYPER] = "unsigned_hyper", [DI_FLOAT] = "float",
+        [DI_DOUBLE] = "double",     [DI_QUADRUPLE] = "quadruple",
+        [DI_OPAQUE] = "opaque",     [DI_STRING] = "string",
+    };
+    const char *word = d->type->kind <= DI_STRING ? words[d->type->kind] : d->type->name;
+    switch (d->shape) {
+    case DI_PLAIN:
+        break;
+    case DI_FIXED:
+        return di_c_string(writer, "%s_array_%u", word, d->size);
+    case DI_VARIABLE:
+        if (d->size != UINT32_MAX)
+            return di_c_string(writer, "%s_%u", word, d->size);
+        break;
+    case DI_OPTIONAL:
+        return di_c_string(writer, "%s_pointer", word);
+    }
+    return word;
+}
+
+static bool has_own_codec(const di_declaration *declaration)
+{
+    return declaration->shape == DI_PLAIN && declaration->type->kind >= DI_ENUM;
+}
+
+static codec_name codec_of(di_c_writer *writer, const di_declaration *declaration)
+{
+    if (has_own_codec(declaration))
+        return (codec_name){"xdr_", di_c_codec_name(writer, declaration->type)};
+    di_declaration resolved = di_c_resolve(declaration);
+    return (codec_name){"", static_codec_name(writer, &resolved)};
+}
+
+static void static_codec(di_c_writer *writer, const di_declaration *declaration, di_text *names)
+{
+    if (is_void(declaration) || has_own_codec(declaration))
+        return;
+    di_declaration resolved = di_c_resolve(declaration);
+    if (has_own_codec(&resolved))
+        return;
+    const char *name = static_codec_name(writer, &resolved);
+    const char *key = di_c_string(writer, " %s ", name);
+    if (names->data && strstr(names->data, key))
+        return;
+    di_text_append(names, key, strlen(key));
+    di_c_codec codec = {.name = name,
+                        .storage = "static ",
+                        .verb_prefix = "",
+                        .in = di_c_pointer(writer, &resolved, true, "value"),
+                        .out = di_c_pointer(writer, &resolved, false, "value"),
+                        .field = name,
+                        .declaration = &resolved};
+    di_c_size_function(writer, &codec);
+    di_c_encode_function(writer, &codec);
+    di_c_decode_function(writer, &codec);
+}
+
+void di_c_static_codecs(di_c_writer *writer, const di_unit *unit)
+{
+    di_text names = {0};
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        if (d->kind != DI_DEFINE_PROGRAM || d->included)
+            continue;
+        for (const di_version *v = d->program->versions; v; v = v->next)
+            for (const di_procedure *p = v->procedures; p; p = p->next) {
+                if (!has_argument_struct(p))
+                    static_codec(writer, p->arguments, &names);
+                static_codec(writer, p->result, &names);
+            }
+    }
+    writer->failed |= names.failed;
+    di_text_free(&names);
+}
+
+/* Before C23 a pointer to an array does not become one to a constant array by itself: arguments that
+ * are arrays are not constant, and codecs are given them with a cast. */
+static bool is_array(const di_declaration *declaration)
+{
+    return di_c_resolve(declaration).shape == DI_FIXED;
+}
+
+/* `name` as the codecs take it. */
+static const char *constant_value(di_c_writer *writer, const di_declaration *d, const char *name)
+{
+    if (!is_array(d) || !has_own_codec(d))
+        return name;
+    return di_c_string(writer, "(const %s *)%s", di_c_type_text(writer, d->type, false), name);
+}
+
+/* ", const pair *arg, int32_t *ret" */
+static const char *value_parameters(di_c_writer *writer, const di_declaration *argument,
+                                    const di_declaration *result)
+{
+    const char *in = "", *out = "";
+    if (argument)
+        in = di_c_string(writer, ", %s",
+                         di_c_pointer(writer, argument, !is_array(argument), "arg"));
+    if (!is_void(result))
+        out = di_c_string(writer, ", %s", di_c_pointer(writer, result, false, "ret"));
+    return di_c_string(writer, "%s%s", in, out);
+}
+
+static const char *stub_signature(di_c_writer *writer, const di_procedure *procedure,
+                                  const di_version *version)
+{
+    const di_declaration *argument = di_c_argument(writer, procedure, version);
+    return di_c_string(writer, "int %s(dari_client *client%s, dari_call *call)",
+                       di_c_stub_name(writer, procedure, version),
+                       value_parameters(writer, argument, procedure->result));
+}
+
+static void handler_table(di_c_writer *writer, const di_program *program,
+                          const di_version *version)
+{
+    const char *name = di_c_version_name(writer, program, version);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "/* %s: what a server of %s %s runs. A handler returns 0, or the error that is "
+                      "answered. */",
+              di_c_place(writer, version->position), program->name, version->name);
+    di_c_line(writer, "typedef struct %s_handlers {", name);
+    writer->handlers = version;
+    for (const di_procedure *p = version->procedures; p; p = p->next)
+        di_c_line(writer, "int (*%s)(dari_request *request%s);", handler_name(writer, p),
+                  value_parameters(writer, di_c_argument(writer, p, version), p->result));
+    if (!version->procedures)
+        di_c_line(writer, "char empty;");
+    writer->handlers = NULL;
+    di_c_line(writer, "} %s_handlers;", name);
+}
+
+void di_c_program_types(di_c_writer *writer, const di_program *program)
+{
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "/* %s */", di_c_place(writer, program->position));
+    di_c_line(writer, "#define %s 0x%08xu", di_c_name(writer, program->name), program->number);
+    for (const di_version *v = program->versions; v; v = v->next) {
+        di_c_line(writer, "#define %s %uu", di_c_name(writer, v->name), v->number);
+        for (const di_procedure *p = v->procedures; p; p = p->next)
+            di_c_line(writer, "#define %s %uu", di_c_name(writer, p->name), p->number);
+    }
+    for (const di_version *v = program->versions; v; v = v->next) {
+        for (const di_procedure *p = v->procedures; p; p = p->next) {
+            if (!has_argument_struct(p))
+                continue;
+            const di_type *type = di_c_argument(writer, p, v)->type;
+            di_c_line(writer, "%s", "");
+            di_c_declare_type(writer, type);
+            di_c_define_type(writer, type);
+        }
+        handler_table(writer, program, v);
+    }
+}
+
+/* The attribute that says which pointers must be given; a result that holds memory needs a context. */
+static const char *nonnull(di_c_writer *writer, const di_procedure *procedure)
+{
+    unsigned last = 1;
+    if (!is_void(procedure->arguments))
+        last++;
+    if (!is_void(procedure->result))
+        last++;
+    if (!is_void(procedure->result) && di_measure_declaration(procedure->result).holds_memory)
+        last++;
+    static const char *const lists[] = {"", "1", "1, 2", "1, 2, 3", "1, 2, 3, 4"};
+    return di_c_string(writer, "__attribute__((nonnull(%s)))", lists[last]);
+}
+
+void di_c_program_prototypes(di_c_writer *writer, const di_program *program)
+{
+    for (const di_version *v = program->versions; v; v = v->next) {
+        const char *name = di_c_version_name(writer, program, v);
+        di_c_line(writer, "%s", "");
+        di_c_line(writer, "extern const dari_interface %s_interface;", name);
+        di_c_line(writer, "%s", "");
+        di_c_line(writer, "/* Makes a server answer %s %s. The handlers live as long as it does. */",
+                  program->name, v->name);
+        di_c_line(writer, "int %s_serve(dari_server *server, const %s_handlers *handlers, "
+                          "void *user);",
+                  name, name);
+        for (const di_procedure *p = v->procedures; p; p = p->next) {
+            di_c_line(writer, "%s", "");
+            di_c_line(writer, "/* %s: calls %s. */", di_c_place(writer, p->position), p->name);
+            di_c_line(writer, "%s", stub_signature(writer, p, v));
+            di_c_line(writer, "    %s;", nonnull(writer, p));
+        }
+    }
+}
+
+/* The procedures in ascending order of their numbers. Returns how many. */
+static uint32_t sorted_procedures(di_c_writer *writer, const di_version *version,
+                                  const di_procedure ***ret_procedures)
+{
+    uint32_t count = 0;
+    for (const di_procedure *p = version->procedures; p; p = p->next)
+        count++;
+    const di_procedure **procedures = dari_arena_take(writer->arena, count * sizeof *procedures);
+    if (!procedures) {
+        writer->failed = true;
+        return 0;
+    }
+    uint32_t filled = 0;
+    for (const di_procedure *p = version->procedures; p; p = p->next) {
+        uint32_t at = filled++;
+        for (; at && procedures[at - 1]->number > p->number; at--)
+            procedures[at] = procedures[at - 1];
+        procedures[at] = p;
+    }
+    *ret_procedures = procedures;
+    return count;
+}
+
+static void write_stub(di_c_writer *writer, const di_program *program, const di_version *version,
+                       const di_procedure *procedure, uint32_t index)
+{
+    const di_declaration *argument = di_c_argument(writer, procedure, version);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "/* %s */", di_c_place(writer, procedure->position));
+    di_c_line(writer, "%s", stub_signature(writer, procedure, version));
+    di_c_line(writer, "{");
+    di_c_line(writer, "dari_exchange exchange;");
+    di_c_line(writer, "dari_exchange_begin(&exchange, client, &%s_interface, %u, call);",
+              di_c_version_name(writer, program, version), index);
+    if (argument) {
+        codec_name codec = codec_of(writer, argument);
+        const char *value = constant_value(writer, argument, "arg");
+        di_c_line(writer, "int64_t size = %ssize_%s(&exchange.encoder, %s);", codec.verb_prefix,
+                  codec.name, value);
+        di_c_line(writer, "uint8_t *argument = dari_exchange_reserve(&exchange, size);");
+        di_c_line(writer, "if (argument)");
+        di_c_line(writer, "    %sencode_%s(&exchange.encoder, argument, %s);", codec.verb_prefix,
+                  codec.name, value);
+    } else {
+        di_c_line(writer, "dari_exchange_reserve(&exchange, 0);");
+    }
+    di_c_line(writer, "const uint8_t *result = dari_exchange_send(&exchange);");
+    if (!is_void(procedure->result)) {
+        codec_name codec = codec_of(writer, procedure->result);
+        di_c_line(writer, "if (result)");
+        di_c_line(writer, "    result = %sdecode_%s(&exchange.decoder, result, ret);",
+                  codec.verb_prefix, codec.name);
+    }
+    di_c_line(writer, "return dari_exchange_end(&exchange, result);");
+    di_c_line(writer, "}");
+}
+
+/* Decodes the argument on the server into the request's memory. */
+static void write_argument_decoding(di_c_writer *writer, const di_declaration *argument)
+{
+    di_c_line(writer, "dari_decoder *decoder = dari_request_decoder(request);");
+    di_c_line(writer, "const uint8_t *at = dari_request_arguments(request);");
+    if (argument) {
+        codec_name codec = codec_of(writer, argument);
+        di_c_line(writer, "%s = dari_request_take(request, sizeof *arg);",
+                  di_c_pointer(writer, argument, false, "arg"));
+        di_c_line(writer, "if (!arg)");
+        di_c_line(writer, "    return DARI_NO_MEMORY;");
+        di_c_line(writer, "at = %sdecode_%s(decoder, at, arg);", codec.verb_prefix, codec.name);
+    }
+    di_c_line(writer, "if (dari_decoder_finish(decoder, at) < 0)");
+    di_c_line(writer, "    return DARI_GARBAGE_ARGUMENTS;");
+}
+
+static void write_server_side(di_c_writer *writer, const di_program *program,
+                              const di_version *version, const di_procedure *procedure)
+{
+    const di_declaration *argument = di_c_argument(writer, procedure, version);
+    bool has_result = !is_void(procedure->result);
+    const char *handler = handler_name(writer, procedure);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "/* %s */", di_c_place(writer, procedure->position));
+    di_c_line(writer, "static int serve_%s(dari_request *request, const void *handlers)",
+              di_c_stub_name(writer, procedure, version));
+    di_c_line(writer, "{");
+    di_c_line(writer, "const %s_handlers *table = handlers;",
+              di_c_version_name(writer, program, version));
+    di_c_line(writer, "if (!table->%s)", handler);
+    di_c_line(writer, "    return DARI_PROCEDURE_UNAVAILABLE;");
+    write_argument_decoding(writer, argument);
+    if (has_result) {
+        di_c_line(writer, "%s = dari_request_take(request, sizeof *ret);",
+                  di_c_pointer(writer, procedure->result, false, "ret"));
+        di_c_line(writer, "if (!ret)");
+        di_c_line(writer, "    return DARI_NO_MEMORY;");
+    }
+    di_c_line(writer, "int status = table->%s(request%s%s);", handler, argument ? ", arg" : "",
+              has_result ? ", ret" : "");
+    di_c_line(writer, "if (status)");
+    di_c_line(writer, "    return status;");
+    if (has_result) {
+        codec_name codec = codec_of(writer, procedure->result);
+        const char *value = constant_value(writer, procedure->result, "ret");
+        di_c_line(writer, "dari_encoder *encoder = dari_request_encoder(request);");
+        di_c_line(writer, "int64_t size = %ssize_%s(encoder, %s);", codec.verb_prefix, codec.name,
+                  value);
+        di_c_line(writer, "uint8_t *result = dari_request_reserve(request, size);");
+        di_c_line(writer, "if (result)");
+        di_c_line(writer, "    %sencode_%s(encoder, result, %s);", codec.verb_prefix, codec.name,
+                  value);
+    } else {
+        di_c_line(writer, "dari_request_reserve(request, 0);");
+    }
+    di_c_line(writer, "return dari_request_reply(request);");
+    di_c_line(writer, "}");
+}
+
+static void write_interface(di_c_writer *writer, const di_program *program,
+                            const di_version *version, const di_procedure *const *procedures,
+                            uint32_t count)
+{
+    const char *name = di_c_version_name(writer, program, version);
+    if (count) {
+        di_c_line(writer, "%s", "");
+        di_c_line(writer, "static const dari_procedure %s_procedures[] = {", name);
+        for (uint32_t i = 0; i < count; i++)
+            di_c_line(writer, "{%u, \"%s\", serve_%s},", procedures[i]->number,
+                      procedures[i]->name, di_c_stub_name(writer, procedures[i], version));
+        di_c_line(writer, "};");
+    }
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "/* %s */", di_c_place(writer, version->position));
+    di_c_line(writer, "const dari_interface %s_interface = {", name);
+    di_c_line(writer, ".generator = 1,");
+    di_c_line(writer, ".program = 0x%08xu,", program->number);
+    di_c_line(writer, ".version = %u,", version->number);
+    di_c_line(writer, ".name = \"%s\",", version->name);
+    if (count)
+        di_c_line(writer, ".procedures = %s_procedures,", name);
+    di_c_line(writer, ".procedure_count = %u,", count);
+    di_c_line(writer, "};");
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "int %s_serve(dari_server *server, const %s_handlers *handlers, void *user)",
+              name, name);
+    di_c_line(writer, "{");
+    di_c_line(writer, "return dari_server_add(server, &%s_interface, handlers, user);", name);
+    di_c_line(writer, "}");
+}
+
+void di_c_program_functions(di_c_writer *writer, const di_program *program)
+{
+    for (const di_version *v = program->versions; v; v = v->next) {
+        const di_procedure **procedures = NULL;
+        uint32_t count = sorted_procedures(writer, v, &procedures);
+        for (uint32_t i = 0; i < count; i++)
+            write_server_side(writer, program, v, procedures[i]);
+        write_interface(writer, program, v, procedures, count);
+        for (uint32_t i = 0; i < count; i++)
+            write_stub(writer, program, v, procedures[i], i);
+    }
+}

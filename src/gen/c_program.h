@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs in C: client stubs, handler tables, and the server's side of every procedure. */
+#ifndef DI_GEN_C_PROGRAM_H
+#define DI_GEN_C_PROGRAM_H
+
+#include "gen/c_writer.h"
+
+/* The header's part: constants, argument structs, handler tables. */
+void di_c_program_types(di_c_writer *writer, const di_program *program);
+
+/* The header's part: prototypes. */
+void di_c_program_prototypes(di_c_writer *writer, const di_program *program);
+
+/* The source's part. */
+void di_c_program_functions(di_c_writer *writer, const di_program *program);
+
+/* The codecs of arguments and results that have no name of their own, each once, for all programs of
+ * the unit. */
+void di_c_static_codecs(di_c_writer *writer, const di_unit *unit);
+
+/* "add_1", with the prefix. */
+const char *di_c_stub_name(di_c_writer *writer, const di_procedure *procedure,
+                           const di_version *version);
+
+/* "calc_1", with the prefix. */
+const char *di_c_version_name(di_c_writer *writer, const di_program *program,
+                              const di_version *version);
+
+/* The argument of a procedure as one declaration: NULL for void. Several arguments become a struct of
+ * its own, whose codecs are written with the program. */
+const di_declaration *di_c_argument(di_c_writer *writer, const di_procedure *procedure,
+                                    const di_version *version);
+
+#endif

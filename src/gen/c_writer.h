@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the C emitter share: a text with indentation, and how XDR names become C. */
+#ifndef DI_GEN_C_WRITER_H
+#define DI_GEN_C_WRITER_H
+
+#include "base/text.h"
+#include "gen/emit_c.h"
+#include "idl/tree.h"
+
+#include <dari/arena.h>
+
+typedef struct di_c_writer {
+    di_text *out;
+    const di_emit_c_options *options;
+    dari_arena *arena; /* of names and paths made on the way */
+    unsigned indent;
+    bool failed;       /* memory ran out */
+    const di_type **inlined; /* those with inline codecs, sorted by address: c_inline.h */
+    size_t inlined_count;
+    const di_version *handlers; /* while its handler table is written: the members' names hide types
+                                   in C++ */
+} di_c_writer;
+
+/* Writes one indented line; "" gives an empty one. A line that ends in `{` indents what follows, one
+ * that begins with `}` ends that. */
+void di_c_line(di_c_writer *writer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A string made in the writer's arena; "" where memory is out. */
+const char *di_c_string(di_c_writer *writer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name. */
+const char *di_c_member(di_c_writer *writer, const char *name);
+
+/* The name of a type, constant or enumerator: with the prefix, and like di_c_member. */
+const char *di_c_name(di_c_writer *writer, const char *name);
+
+/* The name of a type, which keeps what --extern names as it is. */
+const char *di_c_type_name(di_c_writer *writer, const di_type *type);
+
+/* What follows `xdr_size_`, `xdr_encode_` and `xdr_decode_`. */
+const char *di_c_codec_name(di_c_writer *writer, const di_type *type);
+
+/* A name in lower case. */
+const char *di_c_lower(di_c_writer *writer, const char *name);
+
+/* "calc.x:12". */
+const char *di_c_place(di_c_writer *writer, di_position position);
+
+/* A declaration as one that names what it holds: typedefs that give a plain type, opaque data, a
+ * string or a fixed array another name are replaced by what they stand for; the name stays. */
+di_declaration di_c_resolve(const di_declaration *declaration);
+
+/* A type that files may use without defining it. */
+bool di_c_is_builtin(const di_type *type);
+
+/* The one struct that files use without defining it, which the library has: struct netbuf. */
+bool di_c_is_netbuf(const di_type *type);
+
+/* Whether the generated functions have a parameter or variable of the name, which would hide what the
+ * file calls so; or a handler table that is being written has such a member. */
+bool di_c_is_hidden(di_c_writer *writer, const char *name);
+
+/* A type where functions of the generated code use it: "entry", or "struct entry" where the name is
+ * hidden. Typedefs that are hidden are spelled as what they stand for. */
+const char *di_c_type_text(di_c_writer *writer, const di_type *type, bool shadowed);
+
+/* `type name` in C, with the array's brackets: "uint8_t handle[32]". `name` may be a pointer: "*arg".
+ * `shadowed`: a member of the same struct has the type's name, which C++ does not allow, so that
+ * another spelling of the type is written. */
+const char *di_c_declare(di_c_writer *writer, const di_declaration *declaration, const char *name,
+                         bool shadowed);
+
+/* A parameter that points to a value: "const entry *arg", "char *const *arg"; not constant: "entry
+ * *ret", "char **ret". */
+const char *di_c_pointer(di_c_writer *writer, const di_declaration *declaration, bool constant,
+                         const char *name);
+
+/* The name of a union's discriminant in C: `u` is the union's own. */
+const char *di_c_discriminant(di_c_writer *writer, const di_type *type);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "gen/emit_c.h"
+
+#include "gen/c_clash.h"
+#include "gen/c_codec.h"
+#include "gen/c_inline.h"
+#include "gen/c_program.h"
+#include "gen/c_types.h"
+#include "idl/compile.h"
+
+#include <dari/error.h>
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether a definition is of a type that this file's header defines: one of its own, or one that is
+ * built in and has to be written where it is used. */
+static bool is_own_type(const di_definition *d)
+{
+    if (d->kind != DI_DEFINE_TYPE || di_c_is_netbuf(d->type))
+        return false;
+    return !d->included || di_c_is_builtin(d->type);
+}
+
+/* Types in the order that C needs: what a type holds by value or by another typedef's name stands
+ * before it. Otherwise the order is the file's. */
+typedef struct type_order {
+    const di_type **pending; /* of this file, sorted by address */
+    bool *done;
+    size_t count;
+} type_order;
+
+static int compare_pointers(const void *left, const void *right)
+{
+    uintptr_t a = (uintptr_t) * (const di_type *const *)left;
+    uintptr_t b = (uintptr_t) * (const di_type *const *)right;
+    return (a > b) - (a < b);
+}
+
+static void order_begin(type_order *order, di_c_writer *writer, const di_unit *unit)
+{
+    size_t count = 0;
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        count += is_own_type(d);
+    *order = (type_order){
+        .pending = dari_arena_take(writer->arena, count * sizeof *order->pending),
+        .done = dari_arena_take(writer->arena, count * sizeof *order->done),
+    };
+    if (!order->pending || !order->done) {
+        writer->failed = true;
+        return;
+    }
+    memset(order->done, 0, count * sizeof *order->done);
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        if (is_own_type(d))
+            order->pending[order->count++] = d->type;
+    if (order->count)
+        qsort(order->pending, order->count, sizeof *order->pending, compare_pointers);
+}
+
+static void define_in_order(type_order *order, di_c_writer *writer, const di_type *type);
+
+static void define_needed(type_order *order, di_c_writer *writer, const di_declaration *d)
+{
+    bool pointer = d->shape == DI_OPTIONAL || d->shape == DI_VARIABLE;
+    bool declared = d->type->kind == DI_STRUCT || d->type->kind == DI_UNION;
+    if (d->type->kind >= DI_ENUM && !(pointer && declared))
+        define_in_order(order, writer, d->type);
+}
+
+static void define_in_order(type_order *order, di_c_writer *writer, const di_type *type)
+{
+    const di_type **found = NULL;
+    if (order->count)
+        found = bsearch(&type, order->pending, order->count, sizeof *order->pending,
+                        compare_pointers);
+    if (!found || order->done[found - order->pending])
+        return;
+    order->done[found - order->pending] = true;
+    for (const di_declaration *member = type->members; member; member = member->next)
+        define_needed(order, writer, member);
+    if (type->discriminant)
+        define_needed(order, writer, type->discriminant);
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        define_needed(order, writer, arm->declaration);
+    if (type->default_arm)
+        define_needed(order, writer, type->default_arm->declaration);
+    if (type->declaration)
+        define_needed(order, writer, type->declaration);
+    di_c_define_type(writer, type);
+}
+
+static void write_constant(di_c_writer *writer, const di_definition *d)
+{
+    const di_number *n = &d->constant;
+    const char *name = di_c_name(writer, d->name);
+    if (n->symbolic)
+        di_c_line(writer, "#define %s %s", name, di_c_name(writer, n->text));
+    else if (!n->negative && n->magnitude > INT64_MAX)
+        di_c_line(writer, "#define %s UINT64_C(%" PRIu64 ")", name, n->magnitude);
+    else if (n->negative && n->magnitude > (uint64_t)INT32_MAX)
+        di_c_line(writer, "#define %s (-INT64_C(%" PRIu64 ") - 1)", name, n->magnitude - 1);
+    else if (n->negative)
+        di_c_line(writer, "#define %s (-%" PRIu64 ")", name, n->magnitude);
+    else if (n->magnitude > UINT32_MAX)
+        di_c_line(writer, "#define %s INT64_C(%" PRIu64 ")", name, n->magnitude);
+    else if (n->magnitude > INT32_MAX)
+        di_c_line(writer, "#define %s %" PRIu64 "u", name, n->magnitude);
+    else
+        di_c_line(writer, "#define %s %" PRIu64, name, n->magnitude);
+}
+
+static void write_include(di_c_writer *writer, const char *path)
+{
+    size_t size = strlen(path);
+    if (size > 2 && !strcmp(path + size - 2, ".x"))
+        size -= 2;
+    di_c_line(writer, "#include \"%.*s.h\"", (int)size, path);
+}
+
+/* Marks of a version control of old, which C compilers warn of: `#pragma ident`, `#ident`, and the
+ * macros of BSD. */
+static bool is_obsolete(const char *line)
+{
+    if (!strncmp(line, "__FBSDID(", 9) || !strncmp(line, "__RCSID(", 8))
+        return true;
+    while (*line == ' ' || *line == '\t' || *line == '#')
+        line++;
+    if (!strncmp(line, "pragma", 6))
+        line += 6;
+    while (*line == ' ' || *line == '\t')
+        line++;
+    return !strncmp(line, "ident", 5) && (line[5] == ' ' || line[5] == '\t');
+}
+
+static void write_pass(di_c_writer *writer, const char *line)
+{
+    if (!is_obsolete(line))
+        di_text_format(writer->out, "%s\n", line);
+}
+
+/* `%` lines are written for a header that includes the C library's headers for RPC. Those that name
+ * the type XDR get that. */
+static bool needs_rpc_headers(const di_unit *unit)
+{
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        const char *found = d->kind == DI_DEFINE_PASS && !d->included ? strstr(d->text, "(XDR ") : NULL;
+        if (found && d->for_header)
+            return true;
+    }
+    return false;
+}
+
+/* The definitions in the order of the file. */
+static void write_definitions(di_c_writer *writer, const di_unit *unit)
+{
+    type_order order;
+    order_begin(&order, writer, unit);
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        if (d->included)
+            continue;
+        switch (d->kind) {
+        case DI_DEFINE_CONSTANT:
+            write_constant(writer, d);
+            break;
+        case DI_DEFINE_TYPE:
+            define_in_order(&order, writer, d->type);
+            break;
+        case DI_DEFINE_PROGRAM:
+            di_c_program_types(writer, d->program);
+            break;
+        case DI_DEFINE_PASS:
+            if (d->for_header)
+                write_pass(writer, d->text);
+            break;
+        case DI_DEFINE_INCLUDE:
+            write_include(writer, d->text);
+            break;
+        }
+    }
+}
+
+static di_c_codec codec_of_type(di_c_writer *writer, const di_type *type)
+{
+    const di_declaration plain = {.type = type, .shape = DI_PLAIN};
+    return (di_c_codec){.name = di_c_codec_name(writer, type),
+                        .storage = "",
+                        .verb_prefix = "xdr_",
+                        .in = di_c_pointer(writer, &plain, true, "value"),
+                        .out = di_c_pointer(writer, &plain, false, "value"),
+                        .field = type->name,
+                        .type = type};
+}
+
+static void codec_prototypes(di_c_writer *writer, const di_type *type)
+{
+    di_c_codec codec = codec_of_type(writer, type);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "%s;", di_c_size_signature(writer, &codec));
+    di_c_line(writer, "%s;", di_c_encode_signature(writer, &codec));
+    di_c_line(writer, "%s;", di_c_decode_signature(writer, &codec));
+}
+
+/* The codecs of types that are declared elsewhere are to be found elsewhere too. Repeats those of types
+ * used twice, which C allows. */
+static void extern_prototypes(di_c_writer *writer, const di_declaration *d)
+{
+    for (; d; d = d->next)
+        if (d->type->kind == DI_EXTERN)
+            codec_prototypes(writer, d->type);
+}
+
+static void extern_parts(di_c_writer *writer, const di_type *type)
+{
+    extern_prototypes(writer, type->members);
+    extern_prototypes(writer, type->declaration);
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        extern_prototypes(writer, arm->declaration);
+    if (type->default_arm)
+        extern_prototypes(writer, type->default_arm->declaration);
+}
+
+static void extern_arguments(di_c_writer *writer, const di_program *program)
+{
+    for (const di_version *v = program->versions; v; v = v->next)
+        for (const di_procedure *p = v->procedures; p; p = p->next) {
+            extern_prototypes(writer, p->arguments);
+            extern_prototypes(writer, p->result);
+        }
+}
+
+static di_c_codec inline_codec(di_c_writer *writer, const di_type *type)
+{
+    di_c_codec codec = codec_of_type(writer, type);
+    codec.storage = "DARI_INLINE ";
+    codec.verb_prefix = "";
+    return codec;
+}
+
+static void inline_prototypes(di_c_writer *writer, const di_type *type)
+{
+    if (!di_c_is_inline(writer, type))
+        return;
+    di_c_codec codec = inline_codec(writer, type);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "%s;", di_c_size_signature(writer, &codec));
+    di_c_line(writer, "%s;", di_c_encode_signature(writer, &codec));
+    di_c_line(writer, "%s;", di_c_decode_signature(writer, &codec));
+}
+
+#define WRAPPER "\n%s\n{\n    return %s_%s(%s, value);\n}\n"
+
+/* The public functions of a type with inline codecs. */
+static void codec_wrappers(di_c_writer *writer, const di_c_codec *codec)
+{
+    di_text_format(writer->out, WRAPPER, di_c_size_signature(writer, codec), "size", codec->name,
+                   "encoder");
+    di_text_format(writer->out, WRAPPER, di_c_encode_signature(writer, codec), "encode",
+                   codec->name, "encoder, at");
+    di_text_format(writer->out, WRAPPER, di_c_decode_signature(writer, codec), "decode",
+                   codec->name, "decoder, at");
+}
+
+static void codec_functions(di_c_writer *writer, const di_type *type)
+{
+    bool inlined = di_c_is_inline(writer, type);
+    di_c_codec public = codec_of_type(writer, type);
+    di_c_codec codec = inlined ? inline_codec(writer, type) : public;
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "/* %s: %s */", di_c_place(writer, type->position), type->name);
+    di_c_size_function(writer, &codec);
+    di_c_encode_function(writer, &codec);
+    di_c_decode_function(writer, &codec);
+    if (inlined)
+        codec_wrappers(writer, &public);
+}
+
+/* Calls `write` for every type of this file that has codecs, those of several arguments included. */
+static void each_type(di_c_writer *writer, const di_unit *unit,
+                      void (*write)(di_c_writer *writer, const di_type *type))
+{
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        if (d->included)
+            continue;
+        if (is_own_type(d))
+            write(writer, d->type);
+        if (d->kind != DI_DEFINE_PROGRAM)
+            continue;
+        for (const di_version *v = d->program->versions; v; v = v->next)
+            for (const di_procedure *p = v->procedures; p; p = p->next)
+                if (p->arguments && p->arguments->next)
+                    write(writer, di_c_argument(writer, p, v)->type);
+    }
+}
+
+/* "DARI_GENERATED_CALC_H" */
+static const char *guard(di_c_writer *writer)
+{
+    const char *name = di_c_string(writer, "DARI_GENERATED_%s%s_H", writer->options->prefix,
+                                   writer->options->stem);
+    for (char *at = (char *)name; *at; at++)
+        *at = isalnum((unsigned char)*at) ? (char)toupper((unsigned char)*at) : '_';
+    return name;
+}
+
+static const char *file_name(const di_unit *unit)
+{
+    const char *slash = strrchr(unit->path, '/');
+    return slash ? slash + 1 : unit->path;
+}
+
+static void write_header(di_c_writer *writer, const di_unit *unit)
+{
+    const char *name = guard(writer);
+    di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
+              file_name(unit));
+    di_c_line(writer, "#ifndef %s", name);
+    di_c_line(writer, "#define %s", name);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "#include <dari/interface.h>");
+    if (needs_rpc_headers(unit))
+        di_c_line(writer, "#include <rpc/xdr.h>");
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "#if DARI_GENERATOR_OLDEST > 1 || DARI_GENERATOR_NEWEST < 1");
+    di_c_line(writer, "#error \"this file and <dari/interface.h> are of different versions of dari: "
+                      "run dari gen again\"");
+    di_c_line(writer, "#endif");
+    di_c_line(writer, "%s", "");
+    /* `%` lines close this and open it again, as they were written for rpcgen, which begins so. */
+    di_c_line(writer, "#ifdef __cplusplus");
+    di_text_format(writer->out, "extern \"C\" {\n");
+    di_c_line(writer, "#endif");
+    di_c_line(writer, "%s", "");
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        if (is_own_type(d))
+            di_c_declare_type(writer, d->type);
+    write_definitions(writer, unit);
+    each_type(writer, unit, extern_parts);
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
+            extern_arguments(writer, d->program);
+    each_type(writer, unit, codec_prototypes);
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
+            di_c_program_prototypes(writer, d->program);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "#ifdef __cplusplus");
+    di_text_format(writer->out, "}\n");
+    di_c_line(writer, "#endif");
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "#endif");
+}
+
+static void write_source(di_c_writer *writer, const di_unit *unit)
+{
+    di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
+              file_name(unit));
+    di_c_line(writer, "#include \"%s.h\"", writer->options->stem);
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        if (d->kind == DI_DEFINE_PASS && !d->included && d->for_source && !d->for_header)
+            write_pass(writer, d->text);
+    each_type(writer, unit, inline_prototypes);
+    each_type(writer, unit, codec_functions);
+    di_c_static_codecs(writer, unit);
+    for (const di_definition *d = unit->definitions; d; d = d->next)
+        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
+            di_c_program_functions(writer, d->program);
+}
+
+int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
+              di_text *source, di_text *ret_clash)
+{
+    dari_arena arena = {0};
+    di_c_writer writer = {.out = header, .options = options, .arena = &arena};
+    int status = di_c_find_clash(&writer, unit, ret_clash);
+    if (!status) {
+        di_c_find_inline(&writer, unit);
+        write_header(&writer, unit);
+        writer.out = source;
+        write_source(&writer, unit);
+        if (writer.failed || header->failed || source->failed)
+            status = DARI_NO_MEMORY;
+    }
+    dari_arena_end(&arena);
+    return status;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* The C emitter: a checked tree in, the text of STEM.h and STEM.c out. No globals, no files. */
+#ifndef DI_GEN_EMIT_C_H
+#define DI_GEN_EMIT_C_H
+
+#include "base/text.h"
+#include "idl/tree.h"
+
+#include <stdbool.h>
+
+typedef struct di_emit_c_options {
+    const char *stem;      /* the base name of the files: "calc" */
+    const char *prefix;    /* put before every name; "" for none */
+    bool strings_as_spans; /* string is dari_text instead of char * */
+} di_emit_c_options;
+
+/* Appends both files. Returns 0, DARI_NO_MEMORY, or DARI_INVALID where two definitions get the same
+ * name in C: `ret_clash` then says which, in one line that the caller frees with di_text_free, and
+ * nothing was appended. */
+int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
+              di_text *source, di_text *ret_clash);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/channel.h"
+
+#include "rpc/message.h"
+
+#include <dari/error.h>
+
+_Static_assert(DI_MESSAGE_MAX_MIN >= DI_CALL_HEADER_MAX, "any header fits");
+
+void di_channel_init(di_channel *channel, di_connection *connection, size_t message_max)
+{
+    if (message_max < DI_MESSAGE_MAX_MIN)
+        message_max = DI_MESSAGE_MAX_MIN;
+    if (message_max > SIZE_MAX / 8)
+        message_max = SIZE_MAX / 8;
+    *channel = (di_channel){
+        .connection = connection,
+        .want = 1,
+        .message_max = message_max,
+        .prefix = connection->ops->keeps_boundaries ? 0 : DI_RECORD_MARK,
+    };
+    di_record_reader_init(&channel->reader, message_max, DI_CALL_HEADER_MAX);
+}
+
+/* The bytes that a message takes on the connection. */
+static size_t sent_size(const di_channel *channel, size_t size)
+{
+    return channel->prefix ? di_record_size(size, DI_FRAGMENT_MAX) : size;
+}
+
+int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room)
+{
+    if (size > channel->message_max)
+        return DARI_LIMIT;
+    uint8_t *room;
+    int error =
+        channel->connection->ops->reserve(channel->connection, sent_size(channel, size), &room);
+    if (error < 0)
+        return error;
+    *ret_room = room + channel->prefix;
+    return 0;
+}
+
+void di_channel_commit(di_channel *channel, uint8_t *room, size_t size)
+{
+    if (channel->prefix)
+        di_record_mark(room - channel->prefix, size, DI_FRAGMENT_MAX);
+    size = sent_size(channel, size);
+    channel->connection->ops->commit(channel->connection, size);
+    channel->committed += size;
+}
+
+void di_channel_release(di_channel *channel)
+{
+    channel->connection->ops->commit(channel->connection, 0);
+}
+
+bool di_channel_withdraw(di_channel *channel, uint64_t committed)
+{
+    uint64_t size = channel->committed - committed;
+    if (size > di_channel_unsent(channel))
+        return false;
+    channel->connection->ops->withdraw(channel->connection, (size_t)size);
+    channel->committed = committed;
+    return true;
+}
+
+void di_channel_done(di_channel *channel)
+{
+    if (channel->consume)
+        channel->connection->ops->consume(channel->connection, channel->consume);
+    channel->consume = 0;
+}
+
+int di_channel_receive(di_channel *channel)
+{
+    di_channel_done(channel);
+    return channel->connection->ops->receive(channel->connection, channel->want);
+}
+
+/* A transport that keeps boundaries shows one message at a time. */
+static int next_whole(di_channel *channel, di_message *ret_message)
+{
+    size_t size;
+    uint8_t *bytes = channel->connection->ops->peek(channel->connection, &size);
+    if (size == 0)
+        return 0;
+    bool oversized = size > channel->message_max;
+    *ret_message = (di_message){bytes, oversized ? DI_CALL_HEADER_MAX : size, oversized};
+    channel->consume = size;
+    return 1;
+}
+
+int di_channel_next(di_channel *channel, di_message *ret_message)
+{
+    di_channel_done(channel);
+    if (!channel->prefix)
+        return next_whole(channel, ret_message);
+    size_t size;
+    uint8_t *bytes = channel->connection->ops->peek(channel->connection, &size);
+    if (!bytes)
+        return 0;
+    di_record record;
+    enum di_record_state state = di_record_next(&channel->reader, bytes, size, &record);
+    channel->consume = record.consume;
+    if (state == DI_RECORD_PARTIAL) {
+        channel->want = record.want;
+        di_channel_done(channel);
+        return 0;
+    }
+    *ret_message = (di_message){record.body, record.size, state == DI_RECORD_OVERSIZED};
+    return 1;
+}
+
+void di_channel_close(di_channel *channel)
+{
+    if (channel->connection)
+        channel->connection->ops->close(channel->connection);
+    channel->connection = NULL;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages on a connection: the one place where RPC's record marking and a transport meet.
+ *
+ * A channel owns its connection. Sending (reserve to withdraw) and receiving share nothing, as in
+ * transport.h. */
+#ifndef DI_LOOP_CHANNEL_H
+#define DI_LOOP_CHANNEL_H
+
+#include "rpc/record.h"
+#include "transport/transport.h"
+
+typedef struct di_channel {
+    di_connection *connection;
+    di_record_reader reader;
+    size_t consume;     /* bytes of the message that was shown last, still to be consumed */
+    size_t want;        /* what the next receive can use */
+    size_t message_max; /* bytes of a message, either way */
+    size_t prefix;      /* bytes before a message that is sent: its record mark, or none */
+    uint64_t committed; /* bytes given to the connection since it began */
+} di_channel;
+
+typedef struct di_message {
+    uint8_t *bytes;
+    size_t size;
+    bool oversized; /* the message is above message_max, and these bytes are its beginning */
+} di_message;
+
+/* The smallest message_max: any header fits. */
+#define DI_MESSAGE_MAX_MIN ((size_t)1024)
+
+/* Takes the connection over. `message_max` below DI_MESSAGE_MAX_MIN counts as that. */
+void di_channel_init(di_channel *channel, di_connection *connection, size_t message_max);
+
+/* Lends room for a message of `size` bytes.
+ * Errors: DARI_LIMIT (above message_max), DARI_NO_MEMORY. */
+int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room);
+/* Gives the message written at `room` to the connection; flush sends. */
+void di_channel_commit(di_channel *channel, uint8_t *room, size_t size);
+/* Gives the room back unused. */
+void di_channel_release(di_channel *channel);
+
+/* As the connection's own operations. */
+static inline int di_channel_flush(di_channel *channel)
+{
+    return channel->connection->ops->flush(channel->connection);
+}
+
+static inline size_t di_channel_unsent(const di_channel *channel)
+{
+    return channel->connection->ops->unsent(channel->connection);
+}
+
+/* Takes back what was committed after the first `committed` bytes, if none of it has been sent.
+ * Returns whether it has. */
+bool di_channel_withdraw(di_channel *channel, uint64_t committed);
+
+/* Bytes sent since the connection began. */
+static inline uint64_t di_channel_sent(const di_channel *channel)
+{
+    return channel->committed - di_channel_unsent(channel);
+}
+
+/* Receives what has arrived: DI_MOVED, DI_BLOCKED or an error. No message is shown any more. */
+int di_channel_receive(di_channel *channel);
+
+/* Shows the next message that has arrived whole. Returns 1, or 0 where there is none. It stays
+ * where it is until the next di_channel_next, done or receive. */
+int di_channel_next(di_channel *channel, di_message *ret_message);
+
+/* The message that was shown is used no more. */
+void di_channel_done(di_channel *channel);
+
+/* Closes the connection. Takes a zeroed channel. */
+void di_channel_close(di_channel *channel);
+
+#endif

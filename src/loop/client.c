@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a client: connecting, and closing. */
+#include "loop/client.h"
+
+#include "base/clock.h"
+#include "transport/transport.h"
+
+#include <dari/interface.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* What connecting has found out about its failure goes to the caller's context. */
+static void report(dari_call *call, int error, const di_failure *failure)
+{
+    if (!call)
+        return;
+    call->error = error;
+    call->system_error = failure->system_error;
+    if (failure->words)
+        call->fault = (dari_fault){.error = error,
+                                   .field = failure->words,
+                                   .found = failure->found,
+                                   .allowed = failure->allowed};
+}
+
+static int connect_to(const char *address, uint64_t deadline, di_connection **ret_connection,
+                      di_failure *ret_failure)
+{
+    const di_transport *transport;
+    const char *rest;
+    int error = di_transport_find(address, &transport, &rest);
+    if (error < 0)
+        return error;
+    return transport->connect(rest, deadline, ret_connection, ret_failure);
+}
+
+/* Call numbers begin anywhere, so that a late reply to another process at the same place is not
+ * taken for ours. */
+static uint32_t first_xid(void)
+{
+    uint32_t xid;
+    if (getrandom(&xid, sizeof xid, GRND_NONBLOCK) != sizeof xid)
+        xid = (uint32_t)di_now();
+    return xid;
+}
+
+static int make_client(const char *address, const dari_client_options *options,
+                       dari_client **ret_client)
+{
+    dari_client *client = calloc(1, sizeof *client);
+    if (!client)
+        return DARI_NO_MEMORY;
+    client->deadline_ns = options->deadline_ns ? options->deadline_ns : DARI_DEADLINE_DEFAULT_NS;
+    client->decode_budget =
+        options->decode_budget ? options->decode_budget : DARI_DECODE_BUDGET_DEFAULT;
+    client->accept = options->accept;
+    client->pending.next_xid = first_xid();
+    client->address = strdup(address);
+    int error = client->address ? di_fork_guard_init(&client->guard) : DARI_NO_MEMORY;
+    if (error < 0) {
+        free(client->address);
+        free(client);
+        return error;
+    }
+    pthread_mutex_init(&client->lock, NULL);
+    *ret_client = client;
+    return 0;
+}
+
+int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client)
+{
+    static const dari_client_options defaults;
+    if (!address || !ret_client)
+        return DARI_INVALID;
+    if (!options)
+        options = &defaults;
+    dari_call *call = options->call;
+    uint64_t allowed = options->deadline_ns ? options->deadline_ns : DARI_DEADLINE_DEFAULT_NS;
+    if (call && call->deadline_ns)
+        allowed = call->deadline_ns;
+    if (call)
+        di_call_begin(call, address, "connect", allowed);
+    dari_client *client = NULL;
+    di_failure failure = {0};
+    di_connection *connection;
+    int error = make_client(address, options, &client);
+    if (error == DARI_ERRNO)
+        failure.system_error = errno;
+    if (error == 0)
+        error = connect_to(address, di_deadline_in(allowed), &connection, &failure);
+    if (error < 0) {
+        dari_client_close(client);
+        report(call, error, &failure);
+        return error;
+    }
+    di_channel_init(&client->channel, connection,
+                    options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT);
+    *ret_client = client;
+    return 0;
+}
+
+int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, dari_call *call)
+{
+    const dari_procedure procedure = {.number = 0, .name = "NULL"};
+    const dari_interface interface = {.generator = DARI_GENERATOR_NEWEST,
+                                      .program = program,
+                                      .version = version,
+                                      .procedures = &procedure,
+                                      .procedure_count = 1};
+    dari_exchange exchange;
+    dari_exchange_begin(&exchange, client, &interface, 0, call);
+    dari_exchange_reserve(&exchange, 0);
+    return dari_exchange_end(&exchange, dari_exchange_send(&exchange));
+}
+
+void dari_client_close(dari_client *client)
+{
+    if (!client)
+        return;
+    di_channel_close(&client->channel);
+    /* Where a thread of the parent holds the lock, its copy in a child can't be destroyed. */
+    if (!di_forked(&client->guard))
+        pthread_mutex_destroy(&client->lock);
+    di_fork_guard_end(&client->guard);
+    free(client->address);
+    free(client);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* One call, step by step, as the generated stubs make it.
+ *
+ * Whether the procedure may have run is decided here, and is exact: it can't have where the message
+ * was not sent in full and never will be, or where the server says that it refused the call. A
+ * message of which a part is sent when the deadline passes must be completed for the sake of the
+ * connection, so that call may still run.
+ *
+ * A reply is decoded where it lies in the connection's memory, and what a result points to is
+ * copied into the arena of the call context: so a result outlives the connection, and a context
+ * that is used again allocates nothing. */
+#include "base/clock.h"
+#include "loop/client.h"
+#include "rpc/message.h"
+
+#include <dari/interface.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Credentials are not sent yet: every header has the size of one with AUTH_NONE. */
+#define CALL_HEADER_SIZE 40u
+
+void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
+                         const dari_interface *interface, uint32_t index, dari_call *call)
+{
+    memset(exchange, 0, sizeof *exchange);
+    dari_encoder_init(&exchange->encoder);
+    exchange->client = client;
+    exchange->interface = interface;
+    exchange->procedure = &interface->procedures[index];
+    exchange->call = call;
+    exchange->allowed_ns = call && call->deadline_ns ? call->deadline_ns : client->deadline_ns;
+    exchange->deadline = di_deadline_in(exchange->allowed_ns);
+    if (call)
+        di_call_begin(call, client->address, exchange->procedure->name, exchange->allowed_ns);
+    if (di_forked(&client->guard))
+        exchange->error = DARI_FORKED;
+    else if (interface->generator < DARI_GENERATOR_OLDEST ||
+             interface->generator > DARI_GENERATOR_NEWEST)
+        exchange->error = DARI_GENERATOR;
+}
+
+/* Gets the client's turn to send, and room for the message. Called with the lock held. */
+static int take_turn(dari_exchange *exchange, size_t size)
+{
+    dari_client *client = exchange->client;
+    di_waiter waiter = {.deadline = exchange->deadline};
+    int error = di_client_await_turn(client, &waiter);
+    di_waiter_end(&waiter);
+    if (error < 0) {
+        exchange->system_error = client->broken_cause;
+        return error;
+    }
+    uint8_t *room;
+    error = di_channel_reserve(&client->channel, size, &room);
+    if (error < 0) {
+        if (error == DARI_LIMIT)
+            dari_encode_fault(&exchange->encoder, DARI_LIMIT, "the call", (int64_t)size,
+                              (int64_t)client->channel.message_max);
+        di_client_pass_on(client);
+        return error;
+    }
+    client->writing = true;
+    client->message = room;
+    client->message_size = size;
+    exchange->argument = room + CALL_HEADER_SIZE;
+    return 0;
+}
+
+uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
+{
+    if (exchange->error)
+        return NULL;
+    dari_client *client = exchange->client;
+    if (size < 0) {
+        exchange->error = (int)size;
+        return NULL;
+    }
+    uint64_t whole = (uint64_t)size + CALL_HEADER_SIZE;
+    pthread_mutex_lock(&client->lock);
+    exchange->error = take_turn(exchange, whole < SIZE_MAX ? (size_t)whole : SIZE_MAX);
+    pthread_mutex_unlock(&client->lock);
+    return exchange->argument;
+}
+
+/* Writes the header before the argument. */
+static void write_header(const dari_exchange *exchange, uint8_t *message)
+{
+    di_call_header header = {.xid = exchange->xid,
+                             .rpc_version = DI_RPC_VERSION,
+                             .program = exchange->interface->program,
+                             .version = exchange->interface->version,
+                             .procedure = exchange->procedure->number};
+    di_call_header_encode(message, &header);
+}
+
+/* Sends the message and waits for its reply. Called with the lock held. */
+static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
+{
+    dari_client *client = exchange->client;
+    di_channel *channel = &client->channel;
+    client->writing = false;
+    if (client->broken) {
+        di_channel_release(channel);
+        di_client_pass_on(client);
+        return client->broken;
+    }
+    uint64_t before = channel->committed;
+    di_pending_add(&client->pending, &waiter->pending);
+    exchange->xid = waiter->pending.xid;
+    write_header(exchange, client->message);
+    di_channel_commit(channel, client->message, client->message_size);
+    uint64_t after = channel->committed;
+    di_client_flush(client);
+    if (client->asleep)
+        di_client_pass_on(client);
+    int error = di_client_await_reply(client, waiter);
+    exchange->may_have_run = waiter->done || di_channel_sent(channel) >= after;
+    if (error == DARI_DEADLINE && !exchange->may_have_run) {
+        exchange->may_have_run = !di_channel_withdraw(channel, before);
+        di_client_pass_on(client);
+    }
+    return error;
+}
+
+/* Reads the header of the reply, and makes the decoder ready for the result. */
+static const uint8_t *open_reply(dari_exchange *exchange, const di_waiter *waiter)
+{
+    dari_call *call = exchange->call;
+    di_reply_header header;
+    const uint8_t *results;
+    exchange->error = di_reply_header_decode(waiter->reply, waiter->reply_size, &header, &results);
+    if (exchange->error == 0)
+        exchange->error = header.error;
+    if (exchange->error) {
+        exchange->may_have_run =
+            exchange->error == DARI_BAD_REPLY || exchange->error == DARI_SYSTEM_ERROR;
+        if (call) {
+            call->low = header.low;
+            call->high = header.high;
+            call->auth_status = header.auth_status;
+        }
+        return NULL;
+    }
+    dari_arena *arena = call ? &call->arena : NULL;
+    dari_decoder_init(&exchange->decoder, waiter->reply, waiter->reply_size, arena);
+    exchange->decoder.accept = exchange->client->accept;
+    exchange->decoder.borrow = false;
+    if (arena)
+        dari_arena_allow(arena, exchange->client->decode_budget);
+    return results;
+}
+
+const uint8_t *dari_exchange_send(dari_exchange *exchange)
+{
+    if (exchange->error)
+        return NULL;
+    dari_client *client = exchange->client;
+    di_waiter waiter = {.deadline = exchange->deadline};
+    pthread_mutex_lock(&client->lock);
+    exchange->error = send_and_wait(exchange, &waiter);
+    if (exchange->error && exchange->error == client->broken)
+        exchange->system_error = client->broken_cause;
+    pthread_mutex_unlock(&client->lock);
+    di_waiter_end(&waiter);
+    exchange->holds = waiter.in_place;
+    if (!waiter.in_place)
+        exchange->reply = waiter.reply;
+    return exchange->error ? NULL : open_reply(exchange, &waiter);
+}
+
+/* Gives the reply back, wherever it lay. */
+static void close_reply(dari_exchange *exchange)
+{
+    dari_client *client = exchange->client;
+    free(exchange->reply);
+    if (!exchange->holds)
+        return;
+    pthread_mutex_lock(&client->lock);
+    di_client_let_go(client);
+    pthread_mutex_unlock(&client->lock);
+}
+
+int dari_exchange_end(dari_exchange *exchange, const uint8_t *at)
+{
+    dari_call *call = exchange->call;
+    if (exchange->error == 0)
+        exchange->error = dari_decoder_finish(&exchange->decoder, at);
+    close_reply(exchange);
+    if (call) {
+        call->error = exchange->error;
+        call->system_error = exchange->system_error;
+        call->may_have_run = exchange->may_have_run;
+        call->fault =
+            exchange->encoder.fault.error ? exchange->encoder.fault : exchange->decoder.fault;
+    }
+    return exchange->error;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Which procedure a call means: the table of programs that a server has.
+ *
+ * The interfaces, handlers and user pointers belong to whoever added them and outlive the table.
+ * One thread at a time. */
+#ifndef DI_RPC_DISPATCH_H
+#define DI_RPC_DISPATCH_H
+
+#include <dari/interface.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One version of a program, with what answers its calls. */
+typedef struct di_service {
+    const dari_interface *interface;
+    const void *handlers;
+    void *user;
+} di_service;
+
+/* A zeroed table is empty and ready. */
+typedef struct di_dispatch {
+    di_service *services; /* ascending by program, then version */
+    size_t count;
+    size_t room;
+} di_dispatch;
+
+/* What a call means. */
+typedef struct di_target {
+    di_service service;
+    const dari_procedure *procedure; /* NULL or without serve: procedure 0, left to us */
+    uint32_t low, high;              /* DARI_PROGRAM_MISMATCH */
+} di_target;
+
+/* Errors: DARI_IN_USE (this version of the program is there), DARI_NO_MEMORY. */
+int di_dispatch_add(di_dispatch *dispatch, const di_service *service);
+
+/* Finds what a call means. Returns 0 or DARI_PROGRAM_UNAVAILABLE, DARI_PROGRAM_MISMATCH (then
+ * `ret_target` holds the range) or DARI_PROCEDURE_UNAVAILABLE. */
+int di_dispatch_find(const di_dispatch *dispatch, uint32_t program, uint32_t version,
+                     uint32_t procedure, di_target *ret_target);
+
+/* The lowest and the highest version that a program has: fills in the range and returns
+ * DARI_PROGRAM_MISMATCH, or returns DARI_PROGRAM_UNAVAILABLE. */
+int di_dispatch_range(const di_dispatch *dispatch, uint32_t program, di_target *ret_target);
+
+/* The procedure of that number, or NULL. */
+const dari_procedure *di_interface_procedure(const dari_interface *interface, uint32_t number);
+
+void di_dispatch_free(di_dispatch *dispatch);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "rpc/message.h"
+
+#include <dari/error.h>
+#include <dari/xdr.h>
+
+#include <string.h>
+
+int di_message_peek(const uint8_t *bytes, size_t size, uint32_t *ret_xid, uint32_t *ret_type)
+{
+    if (size < 8)
+        return DARI_TRUNCATED;
+    *ret_xid = dari_get_u32(bytes);
+    *ret_type = dari_get_u32(bytes + 4);
+    return 0;
+}
+
+static size_t auth_size(const di_auth *auth)
+{
+    return 8 + (size_t)dari_padded(auth->size);
+}
+
+static uint8_t *auth_encode(uint8_t *at, const di_auth *auth)
+{
+    dari_put_u32(at, auth->flavor);
+    dari_put_u32(at + 4, auth->size);
+    return auth->size ? dari_put_bytes(at + 8, auth->body, auth->size) : at + 8;
+}
+
+/* Returns the end, or NULL and DARI_TRUNCATED or DARI_BOUND. */
+static const uint8_t *auth_decode(const uint8_t *at, const uint8_t *end, di_auth *auth,
+                                  int *ret_error)
+{
+    *ret_error = DARI_TRUNCATED;
+    if (end - at < 8)
+        return NULL;
+    auth->flavor = dari_get_u32(at);
+    auth->size = dari_get_u32(at + 4);
+    auth->body = at + 8;
+    if (auth->size > DI_AUTH_MAX)
+        *ret_error = DARI_BOUND;
+    else if ((uint64_t)(end - auth->body) >= dari_padded(auth->size))
+        return auth->body + dari_padded(auth->size);
+    return NULL;
+}
+
+size_t di_call_header_size(const di_call_header *header)
+{
+    return 24 + auth_size(&header->credential) + auth_size(&header->verifier);
+}
+
+uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header)
+{
+    dari_put_u32(at, header->xid);
+    dari_put_u32(at + 4, DI_CALL);
+    dari_put_u32(at + 8, header->rpc_version);
+    dari_put_u32(at + 12, header->program);
+    dari_put_u32(at + 16, header->version);
+    dari_put_u32(at + 20, header->procedure);
+    at = auth_encode(at + 24, &header->credential);
+    return auth_encode(at, &header->verifier);
+}
+
+/* What becomes of a call whose credential or verifier could not be read. */
+static int auth_failure(int error, uint32_t status, uint32_t *ret_auth_status)
+{
+    if (error != DARI_BOUND)
+        return DARI_BAD_REPLY;
+    *ret_auth_status = status;
+    return DARI_AUTH;
+}
+
+int di_call_header_decode(const uint8_t *bytes, size_t size, di_call_header *header,
+                          const uint8_t **ret_arguments, uint32_t *ret_auth_status)
+{
+    const uint8_t *end = bytes + size;
+    if (size < 12 || dari_get_u32(bytes + 4) != DI_CALL)
+        return DARI_BAD_REPLY;
+    header->xid = dari_get_u32(bytes);
+    header->rpc_version = dari_get_u32(bytes + 8);
+    if (header->rpc_version != DI_RPC_VERSION)
+        return DARI_RPC_MISMATCH;
+    if (size < 24)
+        return DARI_BAD_REPLY;
+    header->program = dari_get_u32(bytes + 12);
+    header->version = dari_get_u32(bytes + 16);
+    header->procedure = dari_get_u32(bytes + 20);
+    int error;
+    const uint8_t *at = auth_decode(bytes + 24, end, &header->credential, &error);
+    if (!at)
+        return auth_failure(error, DI_AUTH_BADCRED, ret_auth_status);
+    at = auth_decode(at, end, &header->verifier, &error);
+    if (!at)
+        return auth_failure(error, DI_AUTH_BADVERF, ret_auth_status);
+    *ret_arguments = at;
+    return 0;
+}
+
+static uint32_t accept_stat(int error)
+{
+    switch (error) {
+    case 0:
+        return DI_SUCCESS;
+    case DARI_PROGRAM_UNAVAILABLE:
+        return DI_PROG_UNAVAIL;
+    case DARI_PROGRAM_MISMATCH:
+        return DI_PROG_MISMATCH;
+    case DARI_PROCEDURE_UNAVAILABLE:
+        return DI_PROC_UNAVAIL;
+    case DARI_GARBAGE_ARGUMENTS:
+        return DI_GARBAGE_ARGS;
+    default:
+        return DI_SYSTEM_ERR;
+    }
+}
+
+size_t di_reply_header_size(const di_reply_header *reply)
+{
+    switch (reply->error) {
+    case DARI_RPC_MISMATCH:
+        return 24;
+    case DARI_AUTH:
+        return 20;
+    case DARI_PROGRAM_MISMATCH:
+        return 32;
+    default:
+        return DI_REPLY_SUCCESS_SIZE;
+    }
+}
+
+static uint8_t *range_encode(uint8_t *at, const di_reply_header *reply)
+{
+    dari_put_u32(at, reply->low);
+    dari_put_u32(at + 4, reply->high);
+    return at + 8;
+}
+
+uint8_t *di_reply_header_encode(uint8_t *at, const di_reply_header *reply)
+{
+    dari_put_u32(at, reply->xid);
+    dari_put_u32(at + 4, DI_REPLY);
+    if (reply->error == DARI_RPC_MISMATCH || reply->error == DARI_AUTH) {
+        dari_put_u32(at + 8, DI_MSG_DENIED);
+        if (reply->error == DARI_RPC_MISMATCH) {
+            dari_put_u32(at + 12, DI_RPC_MISMATCH);
+            return range_encode(at + 16, reply);
+        }
+        dari_put_u32(at + 12, DI_AUTH_ERROR);
+        dari_put_u32(at + 16, reply->auth_status);
+        return at + 20;
+    }
+    dari_put_u32(at + 8, DI_MSG_ACCEPTED);
+    dari_put_u32(at + 12, DI_AUTH_NONE);
+    dari_put_u32(at + 16, 0);
+    dari_put_u32(at + 20, accept_stat(reply->error));
+    at += DI_REPLY_SUCCESS_SIZE;
+    return reply->error == DARI_PROGRAM_MISMATCH ? range_encode(at, reply) : at;
+}
+
+static int range_decode(const uint8_t *at, const uint8_t *end, di_reply_header *header, int error)
+{
+    if (end - at < 8)
+        return DARI_BAD_REPLY;
+    header->low = dari_get_u32(at);
+    header->high = dari_get_u32(at + 4);
+    header->error = error;
+    return 0;
+}
+
+static int denied_decode(const uint8_t *at, const uint8_t *end, di_reply_header *header)
+{
+    if (end - at < 8)
+        return DARI_BAD_REPLY;
+    uint32_t status = dari_get_u32(at);
+    if (status == DI_RPC_MISMATCH)
+        return range_decode(at + 4, end, header, DARI_RPC_MISMATCH);
+    if (status != DI_AUTH_ERROR)
+        return DARI_BAD_REPLY;
+    header->auth_status = dari_get_u32(at + 4);
+    header->error = DARI_AUTH;
+    return 0;
+}
+
+static int accepted_decode(const uint8_t *at, const uint8_t *end, di_reply_header *header,
+                           const uint8_t **ret_results)
+{
+    static const int errors[] = {
+        [DI_SUCCESS] = 0,
+        [DI_PROG_UNAVAIL] = DARI_PROGRAM_UNAVAILABLE,
+        [DI_PROG_MISMATCH] = DARI_PROGRAM_MISMATCH,
+        [DI_PROC_UNAVAIL] = DARI_PROCEDURE_UNAVAILABLE,
+        [DI_GARBAGE_ARGS] = DARI_GARBAGE_ARGUMENTS,
+        [DI_SYSTEM_ERR] = DARI_SYSTEM_ERROR,
+    };
+    int error;
+    at = auth_decode(at, end, &header->verifier, &error);
+    if (!at || end - at < 4)
+        return DARI_BAD_REPLY;
+    uint32_t status = dari_get_u32(at);
+    if (status > DI_SYSTEM_ERR)
+        return DARI_BAD_REPLY;
+    if (status == DI_PROG_MISMATCH)
+        return range_decode(at + 4, end, header, DARI_PROGRAM_MISMATCH);
+    header->error = errors[status];
+    *ret_results = at + 4;
+    return 0;
+}
+
+int di_reply_header_decode(const uint8_t *bytes, size_t size, di_reply_header *header,
+                           const uint8_t **ret_results)
+{
+    memset(header, 0, sizeof *header);
+    if (size < 12 || dari_get_u32(bytes + 4) != DI_REPLY)
+        return DARI_BAD_REPLY;
+    header->xid = dari_get_u32(bytes);
+    *ret_results = bytes + size;
+    uint32_t status = dari_get_u32(bytes + 8);
+    if (status == DI_MSG_ACCEPTED)
+        return accepted_decode(bytes + 12, bytes + size, header, ret_results);
+    return status == DI_MSG_DENIED ? denied_decode(bytes + 12, bytes + size, header)
+                                   : DARI_BAD_REPLY;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Record marking (RFC 5531, section 11): messages on a stream of bytes, in fragments of 0 to
+ * 2^31 - 1 bytes, each with a word before it that holds its length and, in the top bit, whether it
+ * is the last one.
+ *
+ * Reading is a state machine over the bytes that have arrived and were not consumed yet. A record
+ * of one fragment is used where it lies; further fragments are moved down to the first one as they
+ * arrive, and the gaps that this leaves are consumed before they outweigh what is kept. Memory for
+ * a record is so bounded by twice the limit, however it is cut. One thread at a time. */
+#ifndef DI_RPC_RECORD_H
+#define DI_RPC_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DI_RECORD_MARK 4u                        /* bytes of the word before a fragment */
+#define DI_RECORD_LAST UINT32_C(0x80000000)      /* its bit for the last fragment */
+#define DI_FRAGMENT_MAX ((size_t)0x7fffffff)     /* bytes of a fragment */
+#define DI_RECORD_GAP_MIN ((size_t)4096)         /* smaller gaps are not worth moving anything */
+
+enum di_record_state {
+    DI_RECORD_PARTIAL = 0,  /* more bytes are needed; consume says how many are done with */
+    DI_RECORD_WHOLE = 1,    /* a record */
+    DI_RECORD_OVERSIZED = 2 /* the beginning of one above the limit; its rest will be discarded */
+};
+
+typedef struct di_record {
+    uint8_t *body;  /* WHOLE, OVERSIZED */
+    size_t size;    /* bytes at body */
+    size_t consume; /* bytes of the stream to consume: at once where PARTIAL, else after the use of
+                       body; always before the next call */
+    size_t want;    /* PARTIAL: bytes that can be used beyond those that remain, at least 1 */
+} di_record;
+
+typedef struct di_record_reader {
+    size_t limit;     /* bytes of a record */
+    size_t head;      /* bytes of a record above the limit that are shown */
+    size_t begin;     /* of the stream's bytes: where the body gathered so far begins, */
+    size_t end;       /* where it ends, */
+    size_t scan;      /* and the first byte not looked at */
+    size_t left;      /* bytes of the current fragment from scan on */
+    bool in_record;   /* a fragment has begun */
+    bool last;        /* the current fragment is the last one */
+    bool oversized;   /* the record is above the limit: no more is gathered than head */
+    bool discarding;  /* its beginning was shown */
+} di_record_reader;
+
+/* `head` bytes of an oversized record are shown; `limit` is at least that many. */
+void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head);
+
+/* Looks at the stream's unconsumed bytes, `size` of them at `bytes`, and says what is there. */
+enum di_record_state di_record_next(di_record_reader *reader, uint8_t *bytes, size_t size,
+                                    di_record *ret_record);
+
+/* The bytes that a record of `size` bytes takes on the stream, in fragments of at most
+ * `fragment_max`. */
+size_t di_record_size(size_t size, size_t fragment_max);
+
+/* Marks a record of `size` bytes which lies at room + DI_RECORD_MARK; room has
+ * di_record_size(size, fragment_max) bytes. */
+void di_record_mark(uint8_t *room, size_t size, size_t fragment_max);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* tcp://HOST:PORT.
+ *
+ * A name may have several addresses: they are tried in order, each with its share of what is left
+ * of the deadline, so that a silent first one does not use up the time of the others. */
+#include "transport/tcp.h"
+
+#include "base/text.h"
+#include "transport/resolve.h"
+#include "transport/stream.h"
+
+#include <dari/error.h>
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The longest host name (RFC 1035 allows 255 bytes), with its terminator. */
+#define HOST_SIZE 256
+/* How long the name in an address to listen at may take to look up. */
+#define LISTEN_LOOKUP_NS (UINT64_C(25) * 1000000000u)
+
+typedef struct tcp_place {
+    char host[HOST_SIZE];
+    char port[6];
+    bool bracketed;
+} tcp_place;
+
+typedef struct di_tcp_listener {
+    di_listener head;
+    di_text address;
+} di_tcp_listener;
+
+static int fail(di_failure *failure, const char *words)
+{
+    *failure = (di_failure){.words = words};
+    return DARI_ADDRESS;
+}
+
+static int system_failure(di_failure *failure, int cause)
+{
+    *failure = (di_failure){.system_error = cause};
+    switch (cause) {
+    case ECONNREFUSED:
+        return DARI_REFUSED;
+    case EACCES:
+    case EPERM:
+        return DARI_PERMISSION;
+    case EADDRINUSE:
+        return DARI_IN_USE;
+    case EADDRNOTAVAIL:
+        return DARI_ADDRESS;
+    case ENOMEM:
+    case ENOBUFS:
+        return DARI_NO_MEMORY;
+    default:
+        return DARI_ERRNO;
+    }
+}
+
+static int parse_port(const char *text, tcp_place *place, di_failure *failure)
+{
+    size_t size = strlen(text);
+    unsigned long number = 0;
+    if (size == 0)
+        return fail(failure, "the port is missing");
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return fail(failure, "the port is no number");
+        number = number * 10 + (unsigned long)(text[i] - '0');
+        if (number > 65535 || size > 5) {
+            *failure = (di_failure){.words = "the port is too large", .allowed = 65535};
+            failure->found = (int64_t)number;
+            return DARI_ADDRESS;
+        }
+    }
+    memcpy(place->port, text, size + 1);
+    return 0;
+}
+
+/* Takes HOST:PORT or [HOST]:PORT apart. */
+static int parse(const char *rest, tcp_place *place, di_failure *failure)
+{
+    place->bracketed = *rest == '[';
+    const char *host = rest + place->bracketed;
+    const char *end = place->bracketed ? strchr(host, ']') : strrchr(host, ':');
+    const char *colon = end && place->bracketed ? end + 1 : end;
+    if (place->bracketed && !end)
+        return fail(failure, "the bracket is not closed");
+    if (!colon || *colon != ':')
+        return fail(failure, "the port is missing");
+    size_t size = (size_t)(end - host);
+    if (size == 0)
+        return fail(failure, "the host is missing");
+    if (size >= HOST_SIZE) {
+        *failure = (di_failure){.words = "the host name is too long",
+                                .found = (int64_t)size,
+                                .allowed = HOST_SIZE - 1};
+        return DARI_ADDRESS;
+    }
+    if (!place->bracketed && memchr(host, ':', size))
+        return fail(failure, "an IPv6 address belongs in brackets");
+    memcpy(place->host, host, size);
+    place->host[size] = '\0';
+    return parse_port(colon + 1, place, failure);
+}
+
+/* Waits until a connect in progress has come to its end. Returns 0, DARI_DEADLINE or errno. */
+static int finish_connect(int descriptor, uint64_t deadline)
+{
+    struct pollfd poll_one = {.fd = descriptor, .events = POLLOUT};
+    for (;;) {
+        int ready = poll(&poll_one, 1, di_poll_timeout(deadline));
+        if (ready == 0 && di_now() >= deadline)
+            return DARI_DEADLINE;
+        if (ready < 0 && errno != EINTR)
+            return errno;
+        if (ready > 0)
+            break;
+    }
+    int cause = 0;
+    socklen_t size = sizeof cause;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &cause, &size) < 0 ? errno : cause;
+}
+
+static int connect_one(const struct addrinfo *address, uint64_t deadline, int *ret_descriptor,
+                       di_failure *failure)
+{
+    int descriptor =
+        socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    if (descriptor < 0)
+        return system_failure(failure, errno);
+    int cause = connect(descriptor, address->ai_addr, address->ai_addrlen) < 0 ? errno : 0;
+    if (cause == EINPROGRESS || cause == EINTR)
+        cause = finish_connect(descriptor, deadline);
+    if (cause) {
+        close(descriptor);
+        return cause < 0 ? cause : system_failure(failure, cause);
+    }
+    *ret_descriptor = descriptor;
+    return 0;
+}
+
+static int connect_any(const struct addrinfo *addresses, uint64_t deadline, int *ret_descriptor,
+                       di_failure *failure)
+{
+    unsigned left = 0;
+    int error = DARI_ADDRESS;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
+        left++;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next, left--) {
+        uint64_t now = di_now();
+        if (at != addresses && now >= deadline)
+            return DARI_DEADLINE;
+        uint64_t until = deadline;
+        if (deadline != DI_NEVER && deadline > now)
+            until = now + (deadline - now) / left;
+        *failure = (di_failure){0};
+        error = connect_one(at, until, ret_descriptor, failure);
+        if (error == 0)
+            return 0;
+    }
+    return error;
+}
+
+/* Small messages go out at once: each is a call or a reply that somebody waits for. */
+static int make_connection(int descriptor, di_connection **ret_connection)
+{
+    int on = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return di_stream_create(descriptor, ret_connection);
+}
+
+static int tcp_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
+                       di_failure *failure)
+{
+    tcp_place place;
+    struct addrinfo *addresses;
+    int descriptor = -1;
+    int error = parse(rest, &place, failure);
+    if (error == 0)
+        error = di_resolve(place.host, place.port, deadline, &addresses, failure);
+    if (error < 0)
+        return error;
+    error = connect_any(addresses, deadline, &descriptor, failure);
+    freeaddrinfo(addresses);
+    return error < 0 ? error : make_connection(descriptor, ret_connection);
+}
+
+static int tcp_accept(di_listener *listener, di_connection **ret_connection)
+{
+    int descriptor;
+    int result = di_stream_accept(listener->descriptor, &descriptor);
+    if (result != DI_MOVED)
+        return result;
+    int error = make_connection(descriptor, ret_connection);
+    return error < 0 ? error : DI_MOVED;
+}
+
+static const char *tcp_address(const di_listener *listener)
+{
+    return ((const di_tcp_listener *)listener)->address.data;
+}
+
+static void tcp_close_listener(di_listener *base)
+{
+    di_tcp_listener *listener = (di_tcp_listener *)base;
+    if (listener->head.descriptor >= 0)
+        close(listener->head.descriptor);
+    di_text_free(&listener->address);
+    free(listener);
+}
+
+static const di_listener_ops tcp_listener_ops = {
+    .accept = tcp_accept,
+    .address = tcp_address,
+    .close = tcp_close_listener,
+};
+
+/* Listens at one address. An IPv6 one takes no IPv4 connections: it means what it says. */
+static int listen_one(const struct addrinfo *address, int *ret_descriptor, di_failure *failure)
+{
+    int on = 1;
+    int descriptor =
+        socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    if (descriptor < 0)
+        return system_failure(failure, errno);
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->ai_family == AF_INET6)
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(descriptor, address->ai_addr, address->ai_addrlen) < 0 ||
+        listen(descriptor, SOMAXCONN) < 0) {
+        int cause = errno;
+        close(descriptor);
+        return system_failure(failure, cause);
+    }
+    *ret_descriptor = descriptor;
+    return 0;
+}
+
+/* The port that a listening socket has, or 0. */
+static unsigned bound_port(int descriptor)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getsockname(descriptor, (struct sockaddr *)&address, &size) < 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int make_listener(int descriptor, const tcp_place *place, di_listener **ret_listener)
+{
+    di_tcp_listener *listener = calloc(1, sizeof *listener);
+    if (!listener) {
+        close(descriptor);
+        return DARI_NO_MEMORY;
+    }
+    listener->head = (di_listener){.ops = &tcp_listener_ops, .descriptor = descriptor};
+    di_text_format(&listener->address, place->bracketed ? "tcp://[%s]:%u" : "tcp://%s:%u",
+                   place->host, bound_port(descriptor));
+    if (listener->address.failed) {
+        tcp_close_listener(&listener->head);
+        return DARI_NO_MEMORY;
+    }
+    *ret_listener = &listener->head;
+    return 0;
+}
+
+/* Where a name has several addresses, the first that can be listened at is taken. */
+static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
+{
+    tcp_place place;
+    struct addrinfo *addresses;
+    int descriptor = -1;
+    int error = parse(rest, &place, failure);
+    if (error == 0)
+        error = di_resolve(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS), &addresses,
+                           failure);
+    if (error < 0)
+        return error;
+    for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {
+        *failure = (di_failure){0};
+        error = listen_one(at, &descriptor, failure);
+    }
+    freeaddrinfo(addresses);
+    return error < 0 ? error : make_listener(descriptor, &place, ret_listener);
+}
+
+const di_transport di_tcp_transport = {
+    .prefix = "tcp://",
+    .carrier = "TCP",
+    .connect = tcp_connect,
+    .listen = tcp_listen,
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract of a scheme: one ops table, one file, one line in the registry.
+ *
+ * A transport moves bytes and lends the memory in which they travel. It knows nothing of RPC, never
+ * waits except in connect, and never prints. Everything belongs to one thread at a time.
+ *
+ * Sending:   reserve(n) lends n contiguous bytes; commit(m <= n) makes the first m part of the
+ *            stream; flush sends as much as goes without waiting. A reservation is given up by
+ *            commit(0). One at a time.
+ * Receiving: receive takes what has arrived; peek shows all that is there and not yet consumed,
+ *            contiguous; consume drops its beginning. peek's memory may be written to, and stays
+ *            where it is until the next receive or consume.
+ *
+ * The two directions share nothing: while one thread writes to what reserve lent, another one may
+ * receive.
+ *
+ * Errors are negative and final for the connection, DARI_NO_MEMORY and DARI_LIMIT of reserve and
+ * receive excepted: those change nothing. After DARI_ERRNO, errno holds the cause. */
+#ifndef DI_TRANSPORT_TRANSPORT_H
+#define DI_TRANSPORT_TRANSPORT_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct di_connection di_connection;
+typedef struct di_listener di_listener;
+
+/* What came of receive and flush. */
+enum di_progress {
+    DI_BLOCKED = 0, /* nothing more without waiting for the descriptor */
+    DI_MOVED = 1    /* something was received; or everything was sent */
+};
+
+typedef struct di_connection_ops {
+    /* Messages keep their boundaries (peek shows one whole message); otherwise it is a stream of
+     * bytes, on which RPC marks records (RFC 5531, section 11). */
+    bool keeps_boundaries;
+
+    int (*reserve)(di_connection *connection, size_t size, uint8_t **ret_room);
+    void (*commit)(di_connection *connection, size_t size);
+    int (*flush)(di_connection *connection);
+    size_t (*unsent)(const di_connection *connection); /* committed bytes not yet sent */
+    /* Takes the last `size` committed bytes back; they are at most those unsent. */
+    void (*withdraw)(di_connection *connection, size_t size);
+
+    /* `want`: bytes beyond which peek need not grow at once, at least 1: room is made for that many. */
+    int (*receive)(di_connection *connection, size_t want);
+    uint8_t *(*peek)(const di_connection *connection, size_t *ret_size);
+    void (*consume)(di_connection *connection, size_t size);
+
+    /* The bytes of memory that are kept for messages as large as those that came before, and are
+     * not in use; trim gives them back. */
+    size_t (*spare)(const di_connection *connection);
+    void (*trim)(di_connection *connection);
+
+    /* Ends both directions at once, for whoever waits for the descriptor too. */
+    void (*shut)(di_connection *connection);
+    void (*close)(di_connection *connection);
+} di_connection_ops;
+
+/* The head of every connection; a transport's own structure begins with it. */
+struct di_connection {
+    const di_connection_ops *ops;
+    int descriptor; /* readable when receive, writable when flush can go on */
+};
+
+typedef struct di_listener_ops {
+    /* DI_MOVED and a connection, or DI_BLOCKED. */
+    int (*accept)(di_listener *listener, di_connection **ret_connection);
+    /* The address as a client writes it. */
+    const char *(*address)(const di_listener *listener);
+    void (*close)(di_listener *listener);
+} di_listener_ops;
+
+struct di_listener {
+    const di_listener_ops *ops;
+    int descriptor; /* readable when accept can go on */
+};
+
+/* Why connect or listen failed, beside the code. */
+typedef struct di_failure {
+    int system_error;  /* errno of the system call that failed, or 0 */
+    const char *words; /* static, without a full stop: "the port is missing"; or NULL */
+    int64_t found;     /* with words: the number that is wrong, and the most that it may be; */
+    int64_t allowed;   /* 0: there are none */
+} di_failure;
+
+/* A scheme. `rest` is the address after the scheme's own prefix. */
+typedef struct di_transport {
+    const char *prefix;  /* "unix:", "tcp://" */
+    const char *carrier; /* what carries the bytes, in words: "stream socket" */
+
+    /* Waits until the connection is there or the deadline (monotonic, ns) passes. `ret_failure` is
+     * zeroed by the caller, and filled in where they fail. */
+    int (*connect)(const char *rest, uint64_t deadline, di_connection **ret_connection,
+                   di_failure *ret_failure);
+    int (*listen)(const char *rest, di_listener **ret_listener, di_failure *ret_failure);
+} di_transport;
+
+/* The scheme of an address and the rest of it, or DARI_SCHEME, or DARI_ADDRESS where there is no
+ * scheme at all. */
+int di_transport_find(const char *address, const di_transport **ret_transport,
+                      const char **ret_rest);
+
+/* All schemes, ended by NULL. */
+extern const di_transport *const di_transports[];
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* unix:PATH and unix:@NAME.
+ *
+ * A path belongs to the process that holds the lock on PATH.lock, which the kernel gives up when
+ * the process dies: only under that lock is a socket file bound, taken over or removed. A name
+ * after @ is the kernel's own and vanishes with its socket. */
+#include "transport/unix.h"
+
+#include "base/fork_guard.h"
+#include "base/text.h"
+#include "transport/stream.h"
+
+#include <dari/error.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define NAME_MAX_BYTES (sizeof((struct sockaddr_un *)0)->sun_path - 1)
+
+typedef struct di_unix_listener {
+    di_listener head;
+    di_fork_guard guard; /* a child that inherited this removes no files */
+    di_text address;
+    di_text lock_path;   /* empty for an abstract name */
+    int lock;            /* -1 for an abstract name */
+    char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* what was bound, or "" */
+} di_unix_listener;
+
+static int fail(di_failure *failure, int error, const char *words)
+{
+    *failure = (di_failure){.words = words};
+    return error;
+}
+
+static int system_failure(di_failure *failure, const char *words)
+{
+    *failure = (di_failure){.system_error = errno, .words = words};
+    switch (errno) {
+    case ENOENT:
+    case ECONNREFUSED:
+        return DARI_REFUSED;
+    case EACCES:
+    case EPERM:
+        return DARI_PERMISSION;
+    case EADDRINUSE:
+        return DARI_IN_USE;
+    case ENOMEM:
+        return DARI_NO_MEMORY;
+    default:
+        return DARI_ERRNO;
+    }
+}
+
+static int make_address(const char *rest, struct sockaddr_un *ret_address, socklen_t *ret_size,
+                        di_failure *failure)
+{
+    size_t size = strlen(rest);
+    if (size == 0 || (size == 1 && *rest == '@'))
+        return fail(failure, DARI_ADDRESS, "the path is missing");
+    if (size > NAME_MAX_BYTES) {
+        *failure = (di_failure){.words = "the path is too long",
+                                .found = (int64_t)size,
+                                .allowed = (int64_t)NAME_MAX_BYTES};
+        return DARI_ADDRESS;
+    }
+    memset(ret_address, 0, sizeof *ret_address);
+    ret_address->sun_family = AF_UNIX;
+    memcpy(ret_address->sun_path, rest, size);
+    if (*rest == '@')
+        ret_address->sun_path[0] = '\0';
+    *ret_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (*rest != '@'));
+    return 0;
+}
+
+/* Lets a connect wait for room in the listener's queue until the deadline: a non-blocking one
+ * fails there, and cannot be polled. */
+static void limit_wait(int descriptor, uint64_t deadline)
+{
+    struct timeval limit = {0};
+    if (deadline != DI_NEVER) {
+        uint64_t now = di_now();
+        uint64_t left = deadline > now ? (deadline - now + 999) / 1000 : 0;
+        limit.tv_sec = (time_t)(left / 1000000);
+        limit.tv_usec = (suseconds_t)(left % 1000000);
+        if (left == 0)
+            limit.tv_usec = 1;
+    }
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+static int unix_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
+                        di_failure *failure)
+{
+    struct sockaddr_un address;
+    socklen_t size;
+    int error = make_address(rest, &address, &size, failure);
+    if (error < 0)
+        return error;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return system_failure(failure, NULL);
+    int result;
+    do {
+        limit_wait(descriptor, deadline);
+        result = connect(descriptor, (struct sockaddr *)&address, size);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        error = errno == EAGAIN ? DARI_DEADLINE : system_failure(failure, NULL);
+        close(descriptor);
+        return error;
+    }
+    if (fcntl(descriptor, F_SETFL, O_NONBLOCK) < 0) {
+        error = system_failure(failure, NULL);
+        close(descriptor);
+        return error;
+    }
+    return di_stream_create(descriptor, ret_connection);
+}
+
+/* Whether the lock that is held is on the file that has the lock's name: somebody may have removed
+ * it by hand, and then the path is no longer ours to remove. */
+static bool lock_is_named(const di_unix_listener *listener)
+{
+    struct stat held, named;
+    return fstat(listener->lock, &held) == 0 && stat(listener->lock_path.data, &named) == 0 &&
+           held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* Takes the lock on the lock file, which is one that is still in the file system then. */
+static int take_lock(di_unix_listener *listener, di_failure *failure)
+{
+    for (;;) {
+        int lock = open(listener->lock_path.data,
+                        O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (lock < 0) {
+            int error = system_failure(failure, "the lock file beside the path cannot be opened");
+            return error == DARI_REFUSED ? DARI_ADDRESS : error;
+        }
+        struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        if (fcntl(lock, F_OFD_SETLK, &whole) < 0) {
+            int cause = errno;
+            close(lock);
+            errno = cause;
+            if (cause == EAGAIN || cause == EACCES)
+                return fail(failure, DARI_IN_USE, "a living process owns the path");
+            return system_failure(failure, "the lock file beside the path cannot be locked");
+        }
+        listener->lock = lock;
+        if (lock_is_named(listener))
+            return 0;
+        listener->lock = -1;
+        close(lock);
+    }
+}
+
+/* Makes way for a bind under the lock: removes a socket file that nobody listens at. */
+static int clear_path(const struct sockaddr_un *address, socklen_t size, di_failure *failure)
+{
+    struct stat there;
+    if (lstat(address->sun_path, &there) < 0)
+        return errno == ENOENT ? 0 : system_failure(failure, NULL);
+    if (!S_ISSOCK(there.st_mode))
+        return fail(failure, DARI_IN_USE, "a file that is no socket is there");
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return system_failure(failure, NULL);
+    int result = connect(probe, (const struct sockaddr *)address, size);
+    int cause = errno;
+    close(probe);
+    if (result == 0 || cause != ECONNREFUSED)
+        return fail(failure, DARI_IN_USE, "another program's socket is there");
+    return unlink(address->sun_path) < 0 && errno != ENOENT ? system_failure(failure, NULL) : 0;
+}
+
+static void unix_close_listener(di_listener *base)
+{
+    di_unix_listener *listener = (di_unix_listener *)base;
+    bool owner = listener->lock >= 0 && !di_forked(&listener->guard) && lock_is_named(listener);
+    if (owner && *listener->path)
+        unlink(listener->path);
+    if (listener->head.descriptor >= 0)
+        close(listener->head.descriptor);
+    if (owner)
+        unlink(listener->lock_path.data);
+    if (listener->lock >= 0)
+        close(listener->lock);
+    di_fork_guard_end(&listener->guard);
+    di_text_free(&listener->address);
+    di_text_free(&listener->lock_path);
+    free(listener);
+}
+
+static int unix_accept(di_listener *listener, di_connection **ret_connection)
+{
+    int descriptor;
+    int result = di_stream_accept(listener->descriptor, &descriptor);
+    if (result != DI_MOVED)
+        return result;
+    int error = di_stream_create(descriptor, ret_connection);
+    return error < 0 ? error : DI_MOVED;
+}
+
+static const char *unix_address(const di_listener *listener)
+{
+    return ((const di_unix_listener *)listener)->address.data;
+}
+
+static const di_listener_ops unix_listener_ops = {
+    .accept = unix_accept,
+    .address = unix_address,
+    .close = unix_close_listener,
+};
+
+/* Binds the listener's socket and listens, with nobody between the two: the file's mode is that of
+ * the socket before it is bound. */
+static int bind_listener(di_unix_listener *listener, const char *rest, di_failure *failure)
+{
+    struct sockaddr_un address;
+    socklen_t size;
+    int error = make_address(rest, &address, &size, failure);
+    if (error < 0)
+        return error;
+    if (*rest != '@') {
+        di_text_format(&listener->lock_path, "%s.lock", rest);
+        if (listener->lock_path.failed)
+            return DARI_NO_MEMORY;
+        error = take_lock(listener, failure);
+        if (error == 0)
+            error = clear_path(&address, size, failure);
+        if (error < 0)
+            return error;
+    }
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener->head.descriptor = descriptor;
+    if (descriptor < 0 || fchmod(descriptor, 0600) < 0 ||
+        bind(descriptor, (struct sockaddr *)&address, size) < 0) {
+        error = system_failure(failure, NULL);
+        return error == DARI_REFUSED ? DARI_ADDRESS : error;
+    }
+    if (*rest != '@')
+        memcpy(listener->path, address.sun_path, sizeof listener->path);
+    return listen(descriptor, SOMAXCONN) < 0 ? system_failure(failure, NULL) : 0;
+}
+
+static int unix_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
+{
+    di_unix_listener *listener = calloc(1, sizeof *listener);
+    if (!listener)
+        return DARI_NO_MEMORY;
+    listener->head = (di_listener){.ops = &unix_listener_ops, .descriptor = -1};
+    listener->lock = -1;
+    di_text_format(&listener->address, "unix:%s", rest);
+    int error = listener->address.failed ? DARI_NO_MEMORY : di_fork_guard_init(&listener->guard);
+    if (error == DARI_ERRNO)
+        failure->system_error = errno;
+    if (error == 0)
+        error = bind_listener(listener, rest, failure);
+    if (error < 0) {
+        unix_close_listener(&listener->head);
+        return error;
+    }
+    *ret_listener = &listener->head;
+    return 0;
+}
+
+const di_transport di_unix_transport = {
+    .prefix = "unix:",
+    .carrier = "stream socket",
+    .connect = unix_connect,
+    .listen = unix_listen,
+};

@@ -1,0 +1,189 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# `dari gen` as a command: options, outputs, and every way in which they can fail.
+set -u
+: "${DARI:?}" "${DARI_SOURCE:?}"
+. "$DARI_SOURCE/tests/support/tap.sh"
+
+cat >calc.x <<'X'
+struct pair { int a; int b; };
+program CALC { version CALC_V1 { int ADD(pair) = 1; } = 1; } = 0x20000101;
+X
+echo 'struct broken { nowhere x; };' >broken.x
+
+both() {
+    [ -s "$1.h" ] && [ -s "$1.c" ]
+}
+# nothing DIR STEM: not even a temporary file is there.
+nothing() {
+    [ -z "$(find "$1" -maxdepth 1 -name "$2*" ! -name '*.x' ! -name '*.idl' -print)" ]
+}
+
+run "$DARI" gen calc.x
+check "writes both files" both calc
+check "is silent on success" [ ! -s "$err" -a ! -s "$out" ]
+check "leaves no temporary file" [ "$(find . -name 'calc.*' | wc -l)" = 3 ]
+umask 022
+run "$DARI" gen calc.x
+check "the mode follows the umask" [ "$(stat -c %a calc.h calc.c | sort -u)" = 644 ]
+
+cp calc.h first.h
+touch -d '2020-01-01' calc.h calc.c
+run "$DARI" gen calc.x
+check "the same input gives the same bytes" cmp calc.h first.h
+check "outputs are rewritten though unchanged" [ calc.h -nt calc.x ]
+rm calc.h calc.c first.h
+
+mkdir out
+run "$DARI" gen -o out calc.x
+check "-o DIR" both out/calc
+run "$DARI" gen -o out/ calc.x
+check "-o DIR/" both out/calc
+
+cp calc.x other.idl
+run "$DARI" gen -o out other.idl
+check "other endings than .x" both out/other
+cp calc.x noending
+run "$DARI" gen -o out noending
+check "no ending at all" both out/noending
+
+cp calc.x second.x
+rm -f out/*
+run "$DARI" gen -o out calc.x second.x
+check "several files: the first" both out/calc
+check "several files: the second" both out/second
+
+mkdir sub
+cp calc.x sub/calc.x
+rm -f out/*
+run "$DARI" gen -o out calc.x sub/calc.x
+check "two files of one stem are a usage error" exits 2 "calc.x and sub/calc.x would both be written"
+check "and nothing is written" nothing out calc
+
+rm -f out/*
+run "$DARI" gen -o out broken.x
+check "an error has its place" exits 1 "broken.x:1:17: error: "
+check "an error has its line and caret" grep -q '\^' "$err"
+check "an error leaves no output" nothing out broken
+check "no colour in a file" [ -z "$(tr -dc '\033' <"$err")" ]
+echo old >out/broken.h
+run "$DARI" gen -o out broken.x
+check "an error leaves an old output as it was" [ "$(cat out/broken.h)" = old ]
+run "$DARI" gen -o out broken.x calc.x
+check "other files are compiled beside a broken one" both out/calc
+check "but the exit code tells" exits 1
+
+run "$DARI" gen absent.x
+check "a missing file is named" exits 1 "absent.x"
+check "and why" grep -q "No such file or directory" "$err"
+run "$DARI" gen sub
+check "a folder is no interface file" exits 1 "sub"
+run "$DARI" gen
+check "no file is a usage error" exits 2 "an interface file is missing"
+run "$DARI" gen --frobnicate calc.x
+check "an unknown option is a usage error" exits 2 "frobnicate"
+run "$DARI" gen -o
+check "an option without its value is a usage error" exits 2 "option requires an argument"
+run "$DARI" gen -MM calc.x
+check "-M takes D only" exits 2 "use -MD"
+run "$DARI" gen --strings=fast calc.x
+check "--strings takes span only" exits 2 "use --strings=span"
+run "$DARI" gen -D '' calc.x
+check "-D needs a name" exits 2 "the name is empty"
+
+run "$DARI" gen -o absent calc.x
+check "a missing directory is named" exits 1 "cannot write absent/calc.h: No such file or directory"
+run "$DARI" gen -o calc.x calc.x
+check "a directory that is a file is named" exits 1 "cannot write calc.x/calc.h: Not a directory"
+mkdir locked
+chmod a-w locked
+if [ "$(id -u)" != 0 ]; then
+    run "$DARI" gen -o locked calc.x
+elif command -v setpriv >/dev/null; then
+    # Root may write anywhere: the case is run as somebody else, who may look in here.
+    chmod a+x "$tap_directory" && cp "$DARI" dari-copy
+    run setpriv --reuid=65534 --regid=65534 --clear-groups ./dari-copy gen -o locked calc.x
+fi
+check "a directory without write permission is named" \
+    exits 1 "cannot write locked/calc.h: Permission denied"
+
+rm -f out/*
+mkdir out/calc.c
+run "$DARI" gen -o out calc.x
+check "an output that is a folder is named" exits 1 "cannot write out/calc.c: Is a directory"
+check "no temporary file stays behind" [ -z "$(find out -type f -name 'calc.*.*')" ]
+check "and the other output is not put in place" [ ! -e out/calc.h ]
+rmdir out/calc.c
+
+# A limit on the size of files stands for a full disk: writing fails half-way.
+rm -f out/*
+full_disk() {
+    # Through a pipe, because the limit holds for the file of the messages too.
+    { (trap '' XFSZ && ulimit -f 0 && exec "$DARI" gen -o out calc.x) 2>&1; echo $? >code; } | cat >&2
+    return "$(cat code)"
+}
+run full_disk
+check "a failed write is named" exits 1 "cannot write out/calc.h: File too large"
+check "a failed write leaves nothing" nothing out calc
+
+cp calc.x calc.h
+run "$DARI" gen calc.h
+check "an input is never overwritten" exits 1 "calc.h would be overwritten"
+check "it is as it was" cmp calc.x calc.h
+rm calc.h
+
+# Preprocessor options.
+cat >options.x <<'X'
+#include "part.x"
+#ifdef WIDE
+typedef part options_type<WIDE>;
+#else
+typedef part options_type;
+#endif
+X
+echo 'struct part { int a; };' >sub/part.x
+rm -f out/*
+run "$DARI" gen -o out options.x
+check "an included file that is nowhere is an error" exits 1 "part.x"
+run "$DARI" gen -I sub -o out options.x
+check "-I DIR finds it" both out/options
+check "it is included, not repeated" grep -q '#include "part.h"' out/options.h
+run "$DARI" gen -Isub -DWIDE=7 -o out options.x
+check "-D NAME=VALUE" grep -q '\bitems;' out/options.h
+
+# Dependency files.
+rm -f out/*
+run "$DARI" gen -I sub -MD -o out options.x
+printf 'out/options.h out/options.c: \\\n  options.x \\\n  sub/part.x\n' >expected
+check "-MD names outputs and inputs" cmp out/options.d expected
+mkdir 'a b'
+cp calc.x 'a b/ca$lc.x'
+run "$DARI" gen -MD -o 'a b' 'a b/ca$lc.x'
+check "-MD writes paths as make reads them" \
+    [ "$(head -n 1 'a b/ca$lc.d')" = 'a\ b/ca$$lc.h a\ b/ca$$lc.c: \' ]
+run "$DARI" gen -MD calc.x
+printf 'calc.h calc.c: \\\n  calc.x\n' >expected
+check "-MD in the current directory" cmp calc.d expected
+
+# Names and types.
+rm -f out/*
+run "$DARI" gen --prefix my_ -o out calc.x
+check "--prefix" grep -q 'my_add_1(' out/calc.h
+echo 'struct holder { foreign x; };' >extern.x
+run "$DARI" gen -o out extern.x
+check "a type declared nowhere is an error" exits 1 "foreign"
+run "$DARI" gen --extern foreign -o out extern.x
+check "--extern" exits 0
+echo 'struct named { string name<8>; };' >span.x
+run "$DARI" gen --strings=span -o out span.x
+check "--strings=span" grep -q 'dari_text name' out/span.h
+
+# What the types cost.
+rm -f out/*
+run "$DARI" gen --sizes -o out calc.x
+check "--sizes prints a line a type" says "pair 8 8 "
+check "--sizes writes nothing" nothing out calc
+run "$DARI" gen --sizes broken.x
+check "--sizes of a broken file is an error" exits 1 "broken.x:1:17: error: "
+
+finish

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* What a call costs once things are warm: system calls and allocations, counted. */
+#include "conformance/harness.h"
+
+#include "loop/server.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+typedef struct test_cost {
+    unsigned sends, receives, polls, waits, allocations;
+} test_cost;
+
+/* Each thread counts for itself: the client's is the test's, the server has its own. */
+static _Thread_local test_cost spent;
+
+/* The linker puts these in the place of the functions that they count: --wrap. */
+ssize_t __real_send(int descriptor, const void *bytes, size_t size, int flags);
+ssize_t __real_recv(int descriptor, void *bytes, size_t size, int flags);
+int __real_poll(struct pollfd *descriptors, nfds_t count, int milliseconds);
+int __real_epoll_wait(int descriptor, struct epoll_event *events, int count, int milliseconds);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+ssize_t __wrap_send(int descriptor, const void *bytes, size_t size, int flags);
+ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags);
+int __wrap_poll(struct pollfd *descriptors, nfds_t count, int milliseconds);
+int __wrap_epoll_wait(int descriptor, struct epoll_event *events, int count, int milliseconds);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+ssize_t __wrap_send(int descriptor, const void *bytes, size_t size, int flags)
+{
+    spent.sends++;
+    return __real_send(descriptor, bytes, size, flags);
+}
+
+ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags)
+{
+    spent.receives++;
+    return __real_recv(descriptor, bytes, size, flags);
+}
+
+int __wrap_poll(struct pollfd *descriptors, nfds_t count, int milliseconds)
+{
+    spent.polls++;
+    return __real_poll(descriptors, count, milliseconds);
+}
+
+int __wrap_epoll_wait(int descriptor, struct epoll_event *events, int count, int milliseconds)
+{
+    spent.waits++;
+    return __real_epoll_wait(descriptor, events, count, milliseconds);
+}
+
+void *__wrap_malloc(size_t size)
+{
+    spent.allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    spent.allocations++;
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    spent.allocations++;
+    return __real_realloc(memory, size);
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static test_cost server_spent;
+
+/* A handler, on the server's thread: what the server has spent so far. */
+static int report(dari_request *request)
+{
+    (void)request;
+    pthread_mutex_lock(&lock);
+    server_spent = spent;
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static int echo(dari_request *request, const opaque_data *arg, opaque_data *ret)
+{
+    (void)request;
+    *ret = *arg;
+    return 0;
+}
+
+static const echo_1_handlers handlers = {.nothing = report, .echo_data = echo};
+
+static test_cost read_server(dari_client *client)
+{
+    assert_int_equal(nothing_1(client, NULL), 0);
+    pthread_mutex_lock(&lock);
+    test_cost result = server_spent;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+/* A server and a client of it, in one place for all tests. */
+typedef struct pair_of_sides {
+    test_fixture fixture;
+    dari_client *client;
+} pair_of_sides;
+
+static void begin(pair_of_sides *sides)
+{
+    sides->fixture = (test_fixture){.scheme = &schemes[1]};
+    fixture_begin(&sides->fixture);
+    test_fixture *fixture = &sides->fixture;
+    assert_int_equal(dari_server_create(NULL, &fixture->server), 0);
+    assert_int_equal(echo_1_serve(fixture->server, &handlers, NULL), 0);
+    assert_int_equal(dari_server_listen(fixture->server, fixture->address), 0);
+    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
+    fixture->running = true;
+    sides->client = fixture_connect(fixture, NULL);
+}
+
+static void end(pair_of_sides *sides)
+{
+    dari_client_close(sides->client);
+    fixture_end(&sides->fixture);
+}
+
+static void a_null_call(void **state)
+{
+    enum { CALLS = 100 };
+    (void)state;
+    pair_of_sides sides;
+    begin(&sides);
+    assert_int_equal(nothing_1(sides.client, NULL), 0);
+    test_cost server = read_server(sides.client);
+    test_cost client = spent;
+    for (int i = 0; i < CALLS - 1; i++)
+        assert_int_equal(nothing_1(sides.client, NULL), 0);
+    test_cost server_after = read_server(sides.client);
+    assert_int_equal(spent.sends - client.sends, CALLS);
+    assert_int_equal(spent.polls - client.polls, CALLS);
+    assert_int_equal(spent.receives - client.receives, CALLS);
+    assert_int_equal(spent.allocations - client.allocations, 0);
+    assert_int_equal(server_after.waits - server.waits, CALLS);
+    assert_int_equal(server_after.receives - server.receives, CALLS);
+    assert_int_equal(server_after.sends - server.sends, CALLS);
+    assert_int_equal(server_after.allocations - server.allocations, 0);
+    end(&sides);
+}
+
+static void calls_with_memory_allocate_nothing(void **state)
+{
+    static const uint32_t sizes[] = {10, 3000, 60000, 1 << 20};
+    static uint8_t bytes[1 << 20];
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        pair_of_sides sides;
+        dari_call call = {0};
+        test_cost client = {0}, server = {0};
+        begin(&sides);
+        for (int round = 0; round < 20; round++) {
+            opaque_data ret;
+            if (round == 10) {
+                server = read_server(sides.client);
+                client = spent;
+            }
+            assert_int_equal(
+                echo_data_1(sides.client, &(opaque_data){sizes[i], bytes}, &ret, &call), 0);
+            assert_int_equal(ret.size, sizes[i]);
+            dari_call_reset(&call);
+        }
+        assert_int_equal(spent.allocations - client.allocations, 0);
+        test_cost server_after = read_server(sides.client);
+        assert_int_equal(server_after.allocations - server.allocations, 0);
+        dari_call_end(&call);
+        end(&sides);
+    }
+}
+
+static void a_large_message_takes_few_system_calls(void **state)
+{
+    static uint8_t bytes[1 << 20];
+    (void)state;
+    pair_of_sides sides;
+    dari_call call = {0};
+    begin(&sides);
+    test_cost client = {0};
+    for (int round = 0; round < 8; round++) {
+        opaque_data ret;
+        if (round == 4)
+            client = spent;
+        assert_int_equal(
+            echo_data_1(sides.client, &(opaque_data){1 << 20, bytes}, &ret, &call), 0);
+        dari_call_reset(&call);
+    }
+    /* The kernel takes some 200 KB at once; both sides work at the same time. */
+    assert_in_range((spent.receives - client.receives) / 4, 1, 60);
+    assert_in_range((spent.sends - client.sends) / 4, 1, 60);
+    dari_call_end(&call);
+    end(&sides);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_null_call),
+        cmocka_unit_test(calls_with_memory_allocate_nothing),
+        cmocka_unit_test(a_large_message_takes_few_system_calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

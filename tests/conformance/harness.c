@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+#include "conformance/harness.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 10000
+
+const test_scheme schemes[] = {
+    {"unix_path", "unix:%s/socket", true},
+    {"unix_abstract", "unix:@dari-test-%d-%d", false},
+    {"tcp4", "tcp://127.0.0.1:0", false},
+    {"tcp6", "tcp://[::1]:0", false},
+};
+const size_t scheme_count = sizeof schemes / sizeof *schemes;
+
+bool scheme_is_there(const test_scheme *scheme)
+{
+    if (!strstr(scheme->address, "::1"))
+        return true;
+    const di_transport *transport;
+    const char *rest;
+    di_listener *listener;
+    di_failure failure = {0};
+    if (di_transport_find("tcp://[::1]:0", &transport, &rest) < 0 ||
+        transport->listen(rest, &listener, &failure) < 0)
+        return false;
+    listener->ops->close(listener);
+    return true;
+}
+
+void fixture_begin(test_fixture *fixture)
+{
+    static atomic_int number;
+    const test_scheme *scheme = fixture->scheme;
+    *fixture->directory = '\0';
+    if (strstr(scheme->address, "%s")) {
+        strcpy(fixture->directory, "/tmp/dari-test-XXXXXX");
+        assert_non_null(mkdtemp(fixture->directory));
+        snprintf(fixture->address, sizeof fixture->address, "unix:%s/socket", fixture->directory);
+    } else if (strstr(scheme->address, "%d")) {
+        snprintf(fixture->address, sizeof fixture->address, "unix:@dari-test-%d-%d", getpid(),
+                 ++number);
+    } else {
+        strcpy(fixture->address, scheme->address);
+    }
+    pthread_mutex_init(&fixture->lock, NULL);
+    pthread_cond_init(&fixture->changed, NULL);
+    fixture->server = NULL;
+    fixture->running = false;
+    fixture->gate_closed = false;
+    fixture->entered = fixture->logged = 0;
+    fixture->options = (dari_server_options){0};
+}
+
+void fixture_end(test_fixture *fixture)
+{
+    fixture_stop(fixture);
+    if (*fixture->directory)
+        assert_int_equal(rmdir(fixture->directory), 0);
+    pthread_cond_destroy(&fixture->changed);
+    pthread_mutex_destroy(&fixture->lock);
+}
+
+static void take_log(void *user, int error, const char *text)
+{
+    test_fixture *fixture = user;
+    pthread_mutex_lock(&fixture->lock);
+    fixture->logged++;
+    fixture->log_error = error;
+    snprintf(fixture->log_text, sizeof fixture->log_text, "%s", text);
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+/* Every handler passes the gate. */
+static void enter(dari_request *request)
+{
+    test_fixture *fixture = dari_request_user(request);
+    pthread_mutex_lock(&fixture->lock);
+    fixture->entered++;
+    pthread_cond_broadcast(&fixture->changed);
+    while (fixture->gate_closed)
+        pthread_cond_wait(&fixture->changed, &fixture->lock);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+static int handle_nothing(dari_request *request)
+{
+    enter(request);
+    return 0;
+}
+
+static int handle_echo_data(dari_request *request, const opaque_data *arg, opaque_data *ret)
+{
+    enter(request);
+    *ret = *arg;
+    return 0;
+}
+
+static int handle_add(dari_request *request, const pair *arg, int32_t *ret)
+{
+    enter(request);
+    *ret = arg->a + arg->b;
+    return 0;
+}
+
+static int handle_fail(dari_request *request, const int32_t *arg)
+{
+    enter(request);
+    return *arg;
+}
+
+static int handle_sink(dari_request *request, const opaque_data *arg, uint32_t *ret)
+{
+    enter(request);
+    *ret = arg->size;
+    return 0;
+}
+
+const echo_1_handlers echo_handlers = {
+    .nothing = handle_nothing,
+    .echo_data = handle_echo_data,
+    .add = handle_add,
+    .fail = handle_fail,
+    .sink = handle_sink,
+};
+
+void fixture_listen(test_fixture *fixture)
+{
+    fixture->options.log = take_log;
+    fixture->options.log_user = fixture;
+    assert_int_equal(dari_server_create(&fixture->options, &fixture->server), 0);
+    assert_int_equal(echo_1_serve(fixture->server, &echo_handlers, fixture), 0);
+    if (dari_server_listen(fixture->server, fixture->address) < 0)
+        fail_msg("%s", dari_server_message(fixture->server));
+    strcpy(fixture->address, dari_server_address(fixture->server, 0));
+}
+
+void *fixture_run(void *argument)
+{
+    test_fixture *fixture = argument;
+    fixture->run_result = dari_server_run(fixture->server);
+    return NULL;
+}
+
+void fixture_serve(test_fixture *fixture)
+{
+    fixture_listen(fixture);
+    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
+    fixture->running = true;
+}
+
+void fixture_stop(test_fixture *fixture)
+{
+    if (fixture->running) {
+        fixture_open_gate(fixture);
+        dari_server_stop(fixture->server);
+        pthread_join(fixture->thread, NULL);
+        fixture->running = false;
+        assert_int_equal(fixture->run_result, 0);
+    }
+    dari_server_destroy(fixture->server);
+    fixture->server = NULL;
+}
+
+dari_client *fixture_connect(test_fixture *fixture, const dari_client_options *options)
+{
+    dari_client *client = NULL;
+    dari_call call = {0};
+    dari_client_options with_call = options ? *options : (dari_client_options){0};
+    with_call.call = &call;
+    if (dari_connect(fixture->address, &with_call, &client) < 0)
+        fail_msg("%s", dari_call_message(&call));
+    return client;
+}
+
+static void set_gate(test_fixture *fixture, bool closed)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->gate_closed = closed;
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+void fixture_close_gate(test_fixture *fixture)
+{
+    set_gate(fixture, true);
+}
+
+void fixture_open_gate(test_fixture *fixture)
+{
+    set_gate(fixture, false);
+}
+
+static void await(test_fixture *fixture, const unsigned *counter, unsigned count)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    int cause = 0;
+    pthread_mutex_lock(&fixture->lock);
+    while (*counter < count && cause != ETIMEDOUT)
+        cause = pthread_cond_timedwait(&fixture->changed, &fixture->lock, &until);
+    unsigned reached = *counter;
+    pthread_mutex_unlock(&fixture->lock);
+    assert_true(reached >= count);
+}
+
+void fixture_await_entered(test_fixture *fixture, unsigned count)
+{
+    await(fixture, &fixture->entered, count);
+}
+
+void fixture_await_logged(test_fixture *fixture, unsigned count)
+{
+    await(fixture, &fixture->logged, count);
+}
+
+di_listener *raw_listen(test_fixture *fixture)
+{
+    const di_transport *transport;
+    const char *rest;
+    di_listener *listener;
+    di_failure failure = {0};
+    assert_int_equal(di_transport_find(fixture->address, &transport, &rest), 0);
+    assert_int_equal(transport->listen(rest, &listener, &failure), 0);
+    strcpy(fixture->address, listener->ops->address(listener));
+    return listener;
+}
+
+static void await_descriptor(int descriptor, short events)
+{
+    struct pollfd one = {.fd = descriptor, .events = events};
+    int ready;
+    do
+        ready = poll(&one, 1, PATIENCE_MS);
+    while (ready < 0 && errno == EINTR);
+    assert_int_equal(ready, 1);
+}
+
+di_connection *raw_accept(di_listener *listener)
+{
+    di_connection *connection = NULL;
+    int result;
+    while ((result = listener->ops->accept(listener, &connection)) == DI_BLOCKED)
+        await_descriptor(listener->descriptor, POLLIN);
+    assert_int_equal(result, DI_MOVED);
+    return connection;
+}
+
+di_connection *raw_connect(const test_fixture *fixture)
+{
+    const di_transport *transport;
+    const char *rest;
+    di_connection *connection = NULL;
+    di_failure failure = {0};
+    assert_int_equal(di_transport_find(fixture->address, &transport, &rest), 0);
+    assert_int_equal(transport->connect(rest, di_deadline_in(10 * DARI_S), &connection, &failure),
+                     0);
+    return connection;
+}
+
+void raw_close(di_connection *connection)
+{
+    connection->ops->close(connection);
+}
+
+void raw_send(di_connection *connection, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        ssize_t sent = send(connection->descriptor, at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EAGAIN) {
+            await_descriptor(connection->descriptor, POLLOUT);
+            continue;
+        }
+        assert_true(sent > 0);
+        at += sent;
+        size -= (size_t)sent;
+    }
+}
+
+bool raw_read(di_connection *connection, void *bytes, size_t size)
+{
+    uint8_t *at = bytes;
+    while (size > 0) {
+        await_descriptor(connection->descriptor, POLLIN);
+        ssize_t got = recv(connection->descriptor, at, size, MSG_DONTWAIT);
+        if (got < 0 && errno == EAGAIN)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+bool raw_ended(di_connection *connection)
+{
+    uint8_t byte;
+    return !raw_read(connection, &byte, 1);
+}
+
+void raw_send_record(di_connection *connection, const void *body, size_t size)
+{
+    uint8_t *record = malloc(size + 4);
+    assert_non_null(record);
+    dari_put_u32(record, (uint32_t)size | 0x80000000u);
+    if (size)
+        memcpy(record + 4, body, size);
+    raw_send(connection, record, size + 4);
+    free(record);
+}
+
+size_t raw_read_record(di_connection *connection, void *body, size_t room)
+{
+    uint8_t mark[4];
+    assert_true(raw_read(connection, mark, sizeof mark));
+    uint32_t size = dari_get_u32(mark);
+    assert_true(size & 0x80000000u);
+    size &= 0x7fffffffu;
+    assert_true(size <= room);
+    assert_true(raw_read(connection, body, size));
+    return size;
+}
+
+uint8_t *raw_call(uint8_t *at, uint32_t xid, uint32_t program, uint32_t version,
+                  uint32_t procedure)
+{
+    const uint32_t words[10] = {xid, 0, 2, program, version, procedure, 0, 0, 0, 0};
+    for (size_t i = 0; i < 10; i++)
+        dari_put_u32(at + 4 * i, words[i]);
+    return at + sizeof words;
+}
+
+uint8_t *raw_reply(uint8_t *at, uint32_t xid)
+{
+    const uint32_t words[6] = {xid, 1, 0, 0, 0, 0};
+    for (size_t i = 0; i < 6; i++)
+        dari_put_u32(at + 4 * i, words[i]);
+    return at + sizeof words;
+}
+
+unsigned count_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}

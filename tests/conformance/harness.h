@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the runtime share: addresses of every scheme, a server on a thread of its own,
+ * and peers that speak raw bytes. */
+#ifndef DARI_TEST_HARNESS_H
+#define DARI_TEST_HARNESS_H
+
+#include "echo.h"
+#include "transport/transport.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+/* A scheme as the suite sees it: how to make an address that nobody else uses. */
+typedef struct test_scheme {
+    const char *name;
+    const char *address; /* "%s": a directory of our own; "%d": a number of our own */
+    bool has_path;       /* leaves files, which have a mode and go stale */
+} test_scheme;
+
+extern const test_scheme schemes[];
+extern const size_t scheme_count;
+
+/* Where a test does its work. A zeroed one with a scheme is ready for fixture_begin. */
+typedef struct test_fixture {
+    const test_scheme *scheme;
+    char directory[64];
+    char address[192];       /* to listen at; then, once something listens, to connect to */
+    dari_server *server;
+    dari_server_options options;
+    pthread_t thread;
+    bool running;
+    int run_result;
+
+    pthread_mutex_t lock;    /* guards what follows */
+    pthread_cond_t changed;
+    bool gate_closed;        /* handlers wait */
+    unsigned entered;        /* calls that have reached a handler */
+    unsigned logged;         /* lines that the server's log got */
+    int log_error;           /* of the last one */
+    char log_text[512];      /* the last one */
+} test_fixture;
+
+/* Whether this machine has the scheme: not all have IPv6. */
+bool scheme_is_there(const test_scheme *scheme);
+
+/* Makes an address. */
+void fixture_begin(test_fixture *fixture);
+void fixture_end(test_fixture *fixture);
+
+/* Starts a server with the fixture's options at the fixture's address, on its own thread. */
+void fixture_serve(test_fixture *fixture);
+/* The same without the thread. */
+void fixture_listen(test_fixture *fixture);
+/* What the thread runs, for pthread_create. */
+void *fixture_run(void *fixture);
+/* Stops the server and destroys it. */
+void fixture_stop(test_fixture *fixture);
+
+dari_client *fixture_connect(test_fixture *fixture, const dari_client_options *options);
+
+/* Handlers wait between the two. */
+void fixture_close_gate(test_fixture *fixture);
+void fixture_open_gate(test_fixture *fixture);
+/* Waits until `count` calls have reached a handler, or `count` lines the log. */
+void fixture_await_entered(test_fixture *fixture, unsigned count);
+void fixture_await_logged(test_fixture *fixture, unsigned count);
+
+/* Raw peers: the transport alone, then bytes on its descriptor. */
+di_listener *raw_listen(test_fixture *fixture);
+di_connection *raw_accept(di_listener *listener);
+di_connection *raw_connect(const test_fixture *fixture);
+void raw_close(di_connection *connection);
+void raw_send(di_connection *connection, const void *bytes, size_t size);
+/* Reads exactly `size` bytes; false where the stream ends before. Fails the test after 10 s. */
+bool raw_read(di_connection *connection, void *bytes, size_t size);
+/* Whether the peer has closed: waits for the end of the stream. */
+bool raw_ended(di_connection *connection);
+/* Sends one record in a single fragment. */
+void raw_send_record(di_connection *connection, const void *body, size_t size);
+/* Reads a record of a single fragment; returns its size. */
+size_t raw_read_record(di_connection *connection, void *body, size_t room);
+
+/* Writes a call's header with AUTH_NONE at `at`, and returns its end. */
+uint8_t *raw_call(uint8_t *at, uint32_t xid, uint32_t program, uint32_t version,
+                  uint32_t procedure);
+/* Writes the header of a successful reply, and returns its end. */
+uint8_t *raw_reply(uint8_t *at, uint32_t xid);
+
+/* Descriptors that this process has open. */
+unsigned count_descriptors(void);
+
+extern const echo_1_handlers echo_handlers;
+
+#endif

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: MIT */
+/* The wire: bytes as a peer of another make, or a hostile one, may send them, against the library's
+ * server and against its client. */
+#include "conformance/harness.h"
+
+#include "loop/client.h"
+#include "loop/server.h"
+#include "rpc/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define LAST 0x80000000u
+
+/* A server of the echo interface in versions 1 and 4, and a raw peer of it. */
+typedef struct wire_server {
+    test_fixture fixture;
+    dari_interface version_4;
+    di_connection *peer;
+} wire_server;
+
+static const echo_1_handlers no_handlers;
+
+static int begin(void **state)
+{
+    wire_server *wire = calloc(1, sizeof *wire);
+    assert_non_null(wire);
+    wire->fixture.scheme = &schemes[1];
+    fixture_begin(&wire->fixture);
+    wire->fixture.options.message_max = 5000;
+    fixture_listen(&wire->fixture);
+    wire->version_4 = echo_1_interface;
+    wire->version_4.version = 4;
+    assert_int_equal(dari_server_add(wire->fixture.server, &wire->version_4, &no_handlers, NULL),
+                     0);
+    assert_int_equal(pthread_create(&wire->fixture.thread, NULL, fixture_run, &wire->fixture), 0);
+    wire->fixture.running = true;
+    wire->peer = raw_connect(&wire->fixture);
+    *state = wire;
+    return 0;
+}
+
+static int end(void **state)
+{
+    wire_server *wire = *state;
+    raw_close(wire->peer);
+    fixture_end(&wire->fixture);
+    free(wire);
+    return 0;
+}
+
+static uint8_t *put(uint8_t *at, uint32_t word)
+{
+    dari_put_u32(at, word);
+    return at + 4;
+}
+
+/* ADD(2, 3): 48 bytes at `body`. */
+static size_t make_add(uint8_t *body, uint32_t xid)
+{
+    uint8_t *at = raw_call(body, xid, ECHO, ECHO_V1, 2);
+    return (size_t)(put(put(at, 2), 3) - body);
+}
+
+/* Expects a reply of exactly these words. */
+static void expect(di_connection *peer, const uint32_t *words, size_t count)
+{
+    uint8_t reply[256];
+    assert_int_equal(raw_read_record(peer, reply, sizeof reply), 4 * count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(dari_get_u32(reply + 4 * i), words[i]);
+}
+
+#define EXPECT(peer, ...)                                                                          \
+    expect(peer, (const uint32_t[]){__VA_ARGS__},                                                  \
+           sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void check_lives(wire_server *wire)
+{
+    uint8_t body[64];
+    raw_send_record(wire->peer, body, make_add(body, 0xabcd));
+    EXPECT(wire->peer, 0xabcd, 1, 0, 0, 0, 0, 5);
+}
+
+/* Expects the connection to end, and a new one to work. */
+static void check_closed(wire_server *wire)
+{
+    assert_true(raw_ended(wire->peer));
+    raw_close(wire->peer);
+    wire->peer = raw_connect(&wire->fixture);
+    check_lives(wire);
+    fixture_await_logged(&wire->fixture, 1);
+    assert_int_equal(wire->fixture.log_error, DARI_BAD_REPLY);
+}
+
+/* Sends `size` bytes at `body` in fragments of `step` bytes, with empty ones where asked. */
+static void send_fragments(di_connection *peer, const uint8_t *body, size_t size, size_t step,
+                           bool empty_first, bool empty_between, bool empty_last)
+{
+    uint8_t stream[8192];
+    uint8_t *at = stream;
+    if (empty_first)
+        at = put(at, 0);
+    for (size_t done = 0; done < size; done += step) {
+        size_t part = size - done < step ? size - done : step;
+        bool last = done + part == size && !empty_last;
+        at = put(at, (uint32_t)part | (last ? LAST : 0));
+        memcpy(at, body + done, part);
+        at += part;
+        if (empty_between && !last)
+            at = put(at, 0);
+    }
+    if (empty_last)
+        at = put(at, LAST);
+    raw_send(peer, stream, (size_t)(at - stream));
+}
+
+static void any_fragmentation(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[64];
+    uint32_t xid = 1;
+    for (size_t step = 1; step <= 48; step++) {
+        for (unsigned empty = 0; empty < 8; empty++, xid++) {
+            size_t size = make_add(body, xid);
+            send_fragments(wire->peer, body, size, step, empty & 1, empty & 2, empty & 4);
+            EXPECT(wire->peer, xid, 1, 0, 0, 0, 0, 5);
+        }
+    }
+}
+
+static void any_packets(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[64], byte[68];
+    size_t size = make_add(body, 77);
+    put(byte, LAST | (uint32_t)size);
+    memcpy(byte + 4, body, size);
+    for (size_t i = 0; i < size + 4; i++)
+        raw_send(wire->peer, byte + i, 1);
+    EXPECT(wire->peer, 77, 1, 0, 0, 0, 0, 5);
+}
+
+static void many_calls_at_once_are_answered_in_order(void **state)
+{
+    enum { COUNT = 500 };
+    wire_server *wire = *state;
+    static uint8_t stream[COUNT * 52];
+    uint8_t *at = stream;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint8_t *mark = at;
+        at += 4 + make_add(at + 4, i);
+        put(mark, LAST | (uint32_t)(at - mark - 4));
+    }
+    raw_send(wire->peer, stream, sizeof stream);
+    for (uint32_t i = 0; i < COUNT; i++)
+        EXPECT(wire->peer, i, 1, 0, 0, 0, 0, 5);
+}
+
+static void another_version_of_rpc(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[64];
+    for (uint32_t version = 0; version < 5; version++) {
+        if (version == 2)
+            continue;
+        size_t size = make_add(body, 9);
+        put(body + 8, version);
+        raw_send_record(wire->peer, body, size);
+        EXPECT(wire->peer, 9, 1, 1, 0, 2, 2);
+        raw_send_record(wire->peer, body, 12); /* nothing more need follow */
+        EXPECT(wire->peer, 9, 1, 1, 0, 2, 2);
+    }
+    check_lives(wire);
+}
+
+/* A call of ADD with a credential and a verifier of these sizes. */
+static size_t make_authentic(uint8_t *body, uint32_t flavor, uint32_t credential,
+                             uint32_t verifier)
+{
+    const uint32_t words[] = {5, 0, 2, ECHO, 1, 2, flavor, credential};
+    uint8_t *at = body;
+    for (size_t i = 0; i < 8; i++)
+        at = put(at, words[i]);
+    memset(at, 0, 2 * 512);
+    at = put(put(at + dari_padded(credential), 0), verifier);
+    at += dari_padded(verifier);
+    return (size_t)(put(put(at, 2), 3) - body);
+}
+
+static void credentials(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[2048];
+    static const struct {
+        uint32_t flavor, credential, verifier, status;
+    } cases[] = {
+        {0, 0, 0, 0},   {1, 20, 0, 0},  {0, 400, 400, 0}, {0, 397, 3, 0},  {0, 401, 0, 1},
+        {0, 404, 0, 1}, {0, 0, 404, 3}, {0, 0, 401, 3},   {77, 0, 0, 2},   {2, 8, 0, 2},
+        {6, 20, 0, 2},  {7, 0, 0, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = make_authentic(body, cases[i].flavor, cases[i].credential,
+                                     cases[i].verifier);
+        raw_send_record(wire->peer, body, size);
+        if (cases[i].status == 0)
+            EXPECT(wire->peer, 5, 1, 0, 0, 0, 0, 5);
+        else
+            EXPECT(wire->peer, 5, 1, 1, 1, cases[i].status);
+    }
+    size_t size = make_authentic(body, 0, 0, 0);
+    put(body + 28, UINT32_MAX);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 1, 1, DI_AUTH_BADCRED);
+    check_lives(wire);
+}
+
+static void programs_versions_procedures(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[64];
+    static const struct {
+        uint32_t program, version, procedure, status;
+    } cases[] = {
+        {ECHO + 1, 1, 0, DI_PROG_UNAVAIL},   {0, 0, 0, DI_PROG_UNAVAIL},
+        {UINT32_MAX, 1, 1, DI_PROG_UNAVAIL}, {ECHO, 1, 5, DI_PROC_UNAVAIL},
+        {ECHO, 1, 7, DI_PROC_UNAVAIL},       {ECHO, 1, UINT32_MAX, DI_PROC_UNAVAIL},
+        {ECHO, 1, 6, DI_PROC_UNAVAIL},       {ECHO, 4, 2, DI_PROC_UNAVAIL},
+        {ECHO, 1, 0, DI_SUCCESS},            {ECHO, 4, 0, DI_SUCCESS},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = (size_t)(raw_call(body, 3, cases[i].program, cases[i].version,
+                                        cases[i].procedure) -
+                               body);
+        raw_send_record(wire->peer, body, size);
+        EXPECT(wire->peer, 3, 1, 0, 0, 0, cases[i].status);
+    }
+    static const uint32_t versions[] = {0, 2, 3, 5, UINT32_MAX};
+    for (size_t i = 0; i < 5; i++) {
+        raw_call(body, 4, ECHO, versions[i], 0);
+        raw_send_record(wire->peer, body, 40);
+        EXPECT(wire->peer, 4, 1, 0, 0, 0, DI_PROG_MISMATCH, 1, 4);
+    }
+    check_lives(wire);
+}
+
+static void garbage_arguments(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[64];
+    for (size_t size = 40; size < 64; size++) {
+        memset(body, 0, sizeof body);
+        make_add(body, 6);
+        raw_send_record(wire->peer, body, size);
+        if (size == 48)
+            EXPECT(wire->peer, 6, 1, 0, 0, 0, DI_SUCCESS, 5);
+        else
+            EXPECT(wire->peer, 6, 1, 0, 0, 0, DI_GARBAGE_ARGS);
+    }
+    /* A length that says more than there is. */
+    put(raw_call(body, 6, ECHO, 1, 1), UINT32_MAX);
+    raw_send_record(wire->peer, body, 44);
+    EXPECT(wire->peer, 6, 1, 0, 0, 0, DI_GARBAGE_ARGS);
+    check_lives(wire);
+}
+
+static void an_oversized_call_is_answered_before_it_is_there(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t stream[20004] = {0};
+    static const uint32_t fragments[] = {1, 3, 1000, 5001, 20000};
+    for (size_t i = 0; i < 5; i++) {
+        /* Fragments of one size; the record is 20000 bytes or so. */
+        static uint8_t record[120000];
+        uint8_t *at = record;
+        raw_call(stream, 8, ECHO, 1, 4);
+        for (uint32_t done = 0; done < 20000; done += fragments[i]) {
+            uint32_t part = 20000 - done < fragments[i] ? 20000 - done : fragments[i];
+            at = put(at, part | (done + part == 20000 ? LAST : 0));
+            memcpy(at, stream + done, part);
+            at += part;
+        }
+        size_t size = (size_t)(at - record);
+        raw_send(wire->peer, record, size / 2);
+        EXPECT(wire->peer, 8, 1, 0, 0, 0, DI_GARBAGE_ARGS);
+        raw_send(wire->peer, record + size / 2, size - size / 2);
+        check_lives(wire);
+    }
+    /* The other reasons to refuse a call go first. */
+    raw_call(stream + 4, 8, ECHO, 1, 99);
+    put(stream, LAST | 20000);
+    raw_send(wire->peer, stream, sizeof stream);
+    EXPECT(wire->peer, 8, 1, 0, 0, 0, DI_PROC_UNAVAIL);
+    check_lives(wire);
+}
+
+static void a_record_of_the_largest_kind_costs_nothing(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t stream[1024] = {0};
+    put(stream, LAST | 0x7fffffff);
+    raw_call(stream + 4, 1, ECHO, 1, 4);
+    raw_send(wire->peer, stream, sizeof stream);
+    EXPECT(wire->peer, 1, 1, 0, 0, 0, DI_GARBAGE_ARGS);
+}
+
+static void empty_fragments_without_end(void **state)
+{
+    wire_server *wire = *state;
+    static const uint8_t zeros[1 << 16];
+    uint8_t body[64];
+    for (int i = 0; i < 16; i++)
+        raw_send(wire->peer, zeros, sizeof zeros);
+    size_t size = make_add(body, 11);
+    send_fragments(wire->peer, body, size, 30, false, false, false);
+    EXPECT(wire->peer, 11, 1, 0, 0, 0, 0, 5);
+}
+
+static void no_rpc_message_at_all(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[1024];
+    size_t size = make_add(body, 1);
+    raw_send_record(wire->peer, body, 0);
+    check_closed(wire);
+    for (size_t cut = 1; cut < 40; cut++) {
+        make_add(body, 1);
+        raw_send_record(wire->peer, body, cut);
+        check_closed(wire);
+    }
+    make_add(body, 1);
+    put(body + 4, 2);
+    raw_send_record(wire->peer, body, size);
+    check_closed(wire);
+    make_add(body, 1);
+    put(body + 28, 100); /* a credential that is not there */
+    raw_send_record(wire->peer, body, size);
+    check_closed(wire);
+    memset(body, 'A', sizeof body);
+    memcpy(body, "GET / HTTP/1.1\r\n", 16);
+    raw_send(wire->peer, body, sizeof body);
+    check_closed(wire);
+}
+
+static void replies_before_garbage_are_sent(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t stream[64];
+    size_t size = make_add(stream + 4, 21);
+    put(stream, LAST | (uint32_t)size);
+    put(stream + 4 + size, LAST);
+    raw_send(wire->peer, stream, 8 + size);
+    EXPECT(wire->peer, 21, 1, 0, 0, 0, 0, 5);
+    check_closed(wire);
+}
+
+static void garbage_harms_that_connection_only(void **state)
+{
+    wire_server *wire = *state;
+    di_connection *other = raw_connect(&wire->fixture);
+    raw_send_record(other, "garbage!", 8);
+    assert_true(raw_ended(other));
+    raw_close(other);
+    check_lives(wire);
+}
+
+static void a_reply_to_a_server_is_dropped(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[64];
+    raw_reply(body, 5);
+    raw_send_record(wire->peer, body, 24);
+    check_lives(wire);
+    fixture_stop(&wire->fixture);
+    assert_int_equal(wire->fixture.logged, 0);
+}
+
+static void noise(void **state)
+{
+    wire_server *wire = *state;
+    uint32_t random = 12345;
+    uint8_t bytes[600];
+    for (int round = 0; round < 300; round++) {
+        di_connection *peer = raw_connect(&wire->fixture);
+        size_t size = make_add(bytes + 4, 1) + 4;
+        put(bytes, LAST | (uint32_t)(size - 4));
+        for (int flips = 0; flips < 4; flips++) {
+            random = random * 1664525 + 1013904223;
+            bytes[(random >> 8) % size] ^= (uint8_t)(random >> 24);
+        }
+        raw_send(peer, bytes, size);
+        shutdown(peer->descriptor, SHUT_WR);
+        while (raw_read(peer, bytes, 1))
+            continue;
+        raw_close(peer);
+    }
+    check_lives(wire);
+}
+
+/* The client's side: a raw server that answers the calls of one connection with given bytes. */
+typedef struct wire_client {
+    test_fixture fixture;
+    di_listener *listener;
+    di_connection *peer;
+    dari_client *client;
+    dari_call call;
+    pthread_t thread;
+    uint8_t answer[2048]; /* `xid_count` of its words become the xid of the call: see answer_at */
+    size_t answer_size;
+    size_t xid_at[4];
+    size_t xid_count;
+} wire_client;
+
+static int begin_client(void **state)
+{
+    wire_client *wire = calloc(1, sizeof *wire);
+    assert_non_null(wire);
+    wire->fixture.scheme = &schemes[1];
+    fixture_begin(&wire->fixture);
+    wire->listener = raw_listen(&wire->fixture);
+    wire->client = fixture_connect(&wire->fixture, &(dari_client_options){.message_max = 5000});
+    wire->peer = raw_accept(wire->listener);
+    *state = wire;
+    return 0;
+}
+
+static int end_client(void **state)
+{
+    wire_client *wire = *state;
+    dari_client_close(wire->client);
+    raw_close(wire->peer);
+    wire->listener->ops->close(wire->listener);
+    fixture_end(&wire->fixture);
+    dari_call_end(&wire->call);
+    free(wire);
+    return 0;
+}
+
+static void *answer_once(void *argument)
+{
+    wire_client *wire = argument;
+    uint8_t call[128];
+    if (raw_read_record(wire->peer, call, sizeof call) >= 4) {
+        for (size_t i = 0; i < wire->xid_count; i++)
+            memcpy(wire->answer + wire->xid_at[i], call, 4);
+        raw_send(wire->peer, wire->answer, wire->answer_size);
+    }
+    return NULL;
+}
+
+/* Calls ADD and has it answered; returns what the client says. */
+static int call_answered(wire_client *wire, int32_t *sum)
+{
+    dari_call_reset(&wire->call);
+    pthread_create(&wire->thread, NULL, answer_once, wire);
+    int result = add_1(wire->client, &(pair){2, 3}, sum, &wire->call);
+    pthread_join(wire->thread, NULL);
+    return result;
+}
+
+/* Makes the answer one record of these words; the first is the xid. */
+static void set_answer(wire_client *wire, const uint32_t *words, size_t count)
+{
+    uint8_t *at = put(wire->answer, LAST | (uint32_t)(4 * count));
+    for (size_t i = 0; i < count; i++)
+        at = put(at, words[i]);
+    wire->answer_size = (size_t)(at - wire->answer);
+    wire->xid_at[0] = 4;
+    wire->xid_count = count > 0;
+}
+
+#define ANSWER(wire, ...)                                                                          \
+    set_answer(wire, (const uint32_t[]){__VA_ARGS__},                                              \
+               sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void check_client_lives(wire_client *wire)
+{
+    int32_t sum = 0;
+    ANSWER(wire, 0, 1, 0, 0, 0, 0, 5);
+    assert_int_equal(call_answered(wire, &sum), 0);
+    assert_int_equal(sum, 5);
+}
+
+/* Expects an error that the connection survives, and the message's end. */
+static void check_answer(wire_client *wire, int error, bool may_have_run, const char *words)
+{
+    int32_t sum = 99;
+    assert_int_equal(call_answered(wire, &sum), error);
+    assert_int_equal(sum, 99);
+    assert_int_equal(wire->call.may_have_run, may_have_run);
+    const char *message = dari_call_message(&wire->call);
+    if (words && !strstr(message, words))
+        fail_msg("\"%s\" does not say \"%s\"", message, words);
+    check_client_lives(wire);
+}
+
+static void every_status(void **state)
+{
+    wire_client *wire = *state;
+    ANSWER(wire, 0, 1, 0, 0, 0, 1);
+    check_answer(wire, DARI_PROGRAM_UNAVAILABLE, false, NULL);
+    ANSWER(wire, 0, 1, 0, 0, 0, 2, 2, 4);
+    check_answer(wire, DARI_PROGRAM_MISMATCH, false,
+                 ": ADD: PROGRAM_MISMATCH: the server has versions 2 to 4");
+    ANSWER(wire, 0, 1, 0, 0, 0, 3);
+    check_answer(wire, DARI_PROCEDURE_UNAVAILABLE, false, NULL);
+    ANSWER(wire, 0, 1, 0, 0, 0, 4);
+    check_answer(wire, DARI_GARBAGE_ARGUMENTS, false, NULL);
+    ANSWER(wire, 0, 1, 0, 0, 0, 5);
+    check_answer(wire, DARI_SYSTEM_ERROR, true, ", may have run");
+    ANSWER(wire, 0, 1, 1, 0, 3, 5);
+    check_answer(wire, DARI_RPC_MISMATCH, false,
+                 ": ADD: RPC_MISMATCH: the server has versions 3 to 5");
+    ANSWER(wire, 0, 1, 1, 1, 1);
+    check_answer(wire, DARI_AUTH, false, "AUTH_BADCRED");
+    ANSWER(wire, 0, 1, 1, 1, 99);
+    check_answer(wire, DARI_AUTH, false, "status 99");
+    ANSWER(wire, 0, 1, 0, 2, 8, 1, 2, 0, 5); /* a verifier of AUTH_SHORT */
+    assert_int_equal(call_answered(wire, &(int32_t){0}), 0);
+}
+
+static void replies_that_are_none(void **state)
+{
+    wire_client *wire = *state;
+    static const uint32_t replies[][12] = {
+        {2, 0, 1},                            /* ends after the type */
+        {3, 0, 1, 0},                         /* ends after reply_stat */
+        {3, 0, 1, 2},                         /* no reply_stat */
+        {3, 0, 1, 1},                         /* ends before reject_stat */
+        {5, 0, 1, 1, 0, 2},                   /* ends within the range */
+        {5, 0, 1, 1, 2, 0},                   /* no reject_stat */
+        {4, 0, 1, 1, 1},                      /* ends before auth_stat */
+        {5, 0, 1, 0, 0, 0},                   /* ends before accept_stat */
+        {6, 0, 1, 0, 0, 0, 6},                /* no accept_stat */
+        {6, 0, 1, 0, 0, 0, UINT32_MAX},       /* no accept_stat */
+        {7, 0, 1, 0, 0, 0, 2, 1},             /* ends within the range */
+        {7, 0, 1, 0, 0, 401, 0, 0},           /* verifier too long */
+        {7, 0, 1, 0, 0, UINT32_MAX, 0, 0},    /* verifier much too long */
+        {7, 0, 1, 0, 0, 12, 0, 0},            /* verifier that is not there */
+    };
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        set_answer(wire, replies[i] + 1, replies[i][0]);
+        check_answer(wire, DARI_BAD_REPLY, true, ", may have run");
+    }
+}
+
+static void results_that_are_wrong(void **state)
+{
+    wire_client *wire = *state;
+    ANSWER(wire, 0, 1, 0, 0, 0, 0);
+    check_answer(wire, DARI_TRUNCATED, true, "byte 24");
+    ANSWER(wire, 0, 1, 0, 0, 0, 0, 5, 6);
+    int32_t sum;
+    assert_int_equal(call_answered(wire, &sum), DARI_TRAILING);
+    assert_non_null(strstr(dari_call_message(&wire->call), "byte 28"));
+    check_client_lives(wire);
+}
+
+static void replies_to_others_are_dropped(void **state)
+{
+    wire_client *wire = *state;
+    int32_t sum = 0;
+    uint8_t *at = wire->answer;
+    at = put(put(put(put(put(put(put(at, LAST | 24), 12345), 1), 0), 0), 0), 0); /* another xid */
+    at = raw_call(put(at, LAST | 40), 1, ECHO, 1, 0);                            /* a call */
+    uint8_t *own = at;
+    at = put(raw_reply(put(at, LAST | 28), 0), 5);
+    at = put(raw_reply(put(at, LAST | 28), 0), 6); /* twice */
+    wire->answer_size = (size_t)(at - wire->answer);
+    wire->xid_at[0] = (size_t)(own - wire->answer) + 4;
+    wire->xid_at[1] = wire->xid_at[0] + 32;
+    wire->xid_count = 2;
+    assert_int_equal(call_answered(wire, &sum), 0);
+    assert_int_equal(sum, 5);
+    check_client_lives(wire);
+    assert_int_equal(wire->client->pending.dropped, 3);
+}
+
+static void a_reply_in_fragments(void **state)
+{
+    wire_client *wire = *state;
+    int32_t sum = 0;
+    /* The xid stays whole, so that it can be put in; the rest comes byte by byte. */
+    uint8_t rest[24] = {0};
+    put(rest, 1);
+    put(rest + 20, 5);
+    uint8_t *at = put(wire->answer, 0);
+    at = put(put(at, 4), 0);
+    for (size_t i = 0; i < sizeof rest; i++) {
+        at = put(at, 1);
+        *at++ = rest[i];
+    }
+    at = put(at, LAST);
+    wire->answer_size = (size_t)(at - wire->answer);
+    wire->xid_at[0] = 8;
+    wire->xid_count = 1;
+    assert_int_equal(call_answered(wire, &sum), 0);
+    assert_int_equal(sum, 5);
+}
+
+static void an_oversized_reply(void **state)
+{
+    wire_client *wire = *state;
+    uint8_t rest[5001] = {0};
+    int32_t sum;
+    raw_reply(put(wire->answer, LAST | 6000), 0);
+    wire->answer_size = 1003;
+    wire->xid_at[0] = 4;
+    wire->xid_count = 1;
+    assert_int_equal(call_answered(wire, &sum), DARI_LIMIT);
+    assert_true(wire->call.may_have_run);
+    raw_send(wire->peer, rest, sizeof rest);
+    check_client_lives(wire);
+}
+
+/* What is no RPC message ends the connection. */
+static void check_answer_is_fatal(wire_client *wire)
+{
+    int32_t sum;
+    assert_int_equal(call_answered(wire, &sum), DARI_BAD_REPLY);
+    assert_true(wire->call.may_have_run);
+    assert_true(raw_ended(wire->peer));
+    assert_int_equal(add_1(wire->client, &(pair){1, 1}, &sum, &wire->call), DARI_BAD_REPLY);
+    assert_false(wire->call.may_have_run);
+}
+
+static void an_empty_record(void **state)
+{
+    wire_client *wire = *state;
+    set_answer(wire, NULL, 0);
+    check_answer_is_fatal(wire);
+}
+
+static void a_message_of_no_type(void **state)
+{
+    wire_client *wire = *state;
+    ANSWER(wire, 0, 2, 0, 0, 0, 0, 5);
+    check_answer_is_fatal(wire);
+}
+
+static void text_instead_of_records(void **state)
+{
+    wire_client *wire = *state;
+    memset(wire->answer, '!', sizeof wire->answer);
+    wire->answer_size = sizeof wire->answer;
+    wire->xid_count = 0;
+    check_answer_is_fatal(wire);
+}
+
+static void noisy_replies(void **state)
+{
+    wire_client *wire = *state;
+    uint32_t random = 4711;
+    for (int round = 0; round < 300; round++) {
+        int32_t sum;
+        ANSWER(wire, 0, 1, 0, 0, 0, 0, 5);
+        for (int flips = 0; flips < 3; flips++) {
+            random = random * 1664525 + 1013904223;
+            wire->answer[(random >> 8) % wire->answer_size] ^= (uint8_t)(random >> 24);
+        }
+        dari_call_reset(&wire->call);
+        wire->call.deadline_ns = 5 * DARI_MS;
+        pthread_create(&wire->thread, NULL, answer_once, wire);
+        int error = add_1(wire->client, &(pair){2, 3}, &sum, &wire->call);
+        pthread_join(wire->thread, NULL);
+        assert_true(error <= 0);
+        /* A new connection each time: a wrong mark leaves the old one waiting. */
+        dari_client_close(wire->client);
+        raw_close(wire->peer);
+        wire->client = fixture_connect(&wire->fixture, NULL);
+        wire->peer = raw_accept(wire->listener);
+    }
+}
+
+#define SERVER(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define CLIENT(name) cmocka_unit_test_setup_teardown(name, begin_client, end_client)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SERVER(any_fragmentation),
+        SERVER(any_packets),
+        SERVER(many_calls_at_once_are_answered_in_order),
+        SERVER(another_version_of_rpc),
+        SERVER(credentials),
+        SERVER(programs_versions_procedures),
+        SERVER(garbage_arguments),
+        SERVER(an_oversized_call_is_answered_before_it_is_there),
+        SERVER(a_record_of_the_largest_kind_costs_nothing),
+        SERVER(empty_fragments_without_end),
+        SERVER(no_rpc_message_at_all),
+        SERVER(replies_before_garbage_are_sent),
+        SERVER(garbage_harms_that_connection_only),
+        SERVER(a_reply_to_a_server_is_dropped),
+        SERVER(noise),
+        CLIENT(every_status),
+        CLIENT(replies_that_are_none),
+        CLIENT(results_that_are_wrong),
+        CLIENT(replies_to_others_are_dropped),
+        CLIENT(a_reply_in_fragments),
+        CLIENT(an_oversized_reply),
+        CLIENT(an_empty_record),
+        CLIENT(a_message_of_no_type),
+        CLIENT(text_instead_of_records),
+        CLIENT(noisy_replies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: MIT */
+/* The pieces that generated codecs are made of. */
+#include <dari/xdr.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RED 0xc3
+
+static void numbers_are_big_endian(void **state)
+{
+    (void)state;
+    static const uint8_t four[] = {0x01, 0x23, 0x45, 0x67};
+    static const uint8_t eight[] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+    uint8_t at[16];
+    dari_put_u32(at, 0x01234567);
+    assert_memory_equal(at, four, 4);
+    dari_put_u64(at, 0x0123456789abcdef);
+    assert_memory_equal(at, eight, 8);
+    assert_int_equal(dari_get_u32(four), 0x01234567);
+    assert_true(dari_get_u64(eight) == 0x0123456789abcdef);
+    dari_put_quadruple(at, (dari_quadruple){0x0123456789abcdef, 0xfedcba9876543210});
+    assert_memory_equal(at, eight, 8);
+    assert_int_equal(at[8], 0xfe);
+    assert_int_equal(at[15], 0x10);
+}
+
+static void numbers_come_back_at_any_alignment(void **state)
+{
+    (void)state;
+    static const uint64_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
+                                      0x8000000000000000, 0xffffffffffffffff, 0x0123456789abcdef};
+    uint8_t bytes[16 + 8];
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+        for (size_t offset = 0; offset < 8; offset++) {
+            uint8_t *at = bytes + offset;
+            uint64_t value = values[v];
+            dari_put_u32(at, (uint32_t)value);
+            assert_true(dari_get_u32(at) == (uint32_t)value);
+            dari_put_i32(at, (int32_t)value);
+            assert_true(dari_get_i32(at) == (int32_t)value);
+            dari_put_u64(at, value);
+            assert_true(dari_get_u64(at) == value);
+            dari_put_i64(at, (int64_t)value);
+            assert_true(dari_get_i64(at) == (int64_t)value);
+            dari_put_quadruple(at, (dari_quadruple){value, ~value});
+            dari_quadruple back = dari_get_quadruple(at);
+            assert_true(back.high == value && back.low == ~value);
+        }
+}
+
+static void floating_numbers_keep_every_bit(void **state)
+{
+    (void)state;
+    static const uint32_t floats[] = {0x80000000, 0x7f800000, 0x7fc12345, 0x7f800001, 0xffbfffff, 1};
+    static const uint64_t doubles[] = {0x8000000000000000, 0x7ff0000000000000, 0x7ff8123456789abc,
+                                       0x7ff0000000000001, 0xfff7ffffffffffff, 1};
+    uint8_t in[8], out[8];
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+        float kept;
+        dari_put_u32(in, floats[i]);
+        dari_get_float(in, &kept);
+        dari_put_float(out, &kept);
+        assert_memory_equal(in, out, 4);
+    }
+    for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++) {
+        double kept;
+        dari_put_u64(in, doubles[i]);
+        dari_get_double(in, &kept);
+        dari_put_double(out, &kept);
+        assert_memory_equal(in, out, 8);
+    }
+}
+
+static void opaque_data_is_padded_with_zeros(void **state)
+{
+    (void)state;
+    uint8_t data[300], out[320];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i | 1);
+    for (uint32_t size = 0; size <= sizeof data; size++) {
+        memset(out, RED, sizeof out);
+        uint8_t *end = dari_put_bytes(out, data, size);
+        size_t padded = (size + 3u) / 4 * 4;
+        assert_ptr_equal(end, out + padded);
+        assert_memory_equal(out, data, size);
+        for (size_t i = size; i < padded; i++)
+            assert_int_equal(out[i], 0);
+        assert_int_equal(out[padded], RED);
+        memset(out, RED, sizeof out);
+        end = dari_put_opaque(out, (dari_opaque){size, data});
+        assert_ptr_equal(end, out + 4 + padded);
+        assert_int_equal(dari_get_u32(out), size);
+        assert_memory_equal(out + 4, data, size);
+        assert_int_equal(out[4 + padded], RED);
+    }
+    assert_true(dari_padded(UINT32_MAX) == UINT64_C(0x100000000));
+}
+
+/* Adds to an empty sum and returns it. */
+static int64_t size_opaque(dari_encoder *encoder, dari_opaque value, uint32_t bound)
+{
+    int64_t sum = 0;
+    bool valid = dari_add_opaque(encoder, &sum, value, bound, "x");
+    assert_int_equal(valid, sum >= 0);
+    return sum;
+}
+
+static int64_t size_string(dari_encoder *encoder, const char *value, uint32_t bound)
+{
+    int64_t sum = 0;
+    bool valid = dari_add_string(encoder, &sum, value, bound, "x");
+    assert_int_equal(valid, sum >= 0);
+    return sum;
+}
+
+static int64_t size_text(dari_encoder *encoder, dari_text value, uint32_t bound)
+{
+    int64_t sum = 0;
+    bool valid = dari_add_text(encoder, &sum, value, bound, "x");
+    assert_int_equal(valid, sum >= 0);
+    return sum;
+}
+
+static int64_t size_array(dari_encoder *encoder, uint32_t count, const void *items, uint32_t bound)
+{
+    int64_t sum = 0;
+    bool valid = dari_add_array(encoder, &sum, count, items, bound, 4, "x");
+    assert_int_equal(valid, sum >= 0);
+    return sum;
+}
+
+static void sizes_are_checked_against_bounds(void **state)
+{
+    (void)state;
+    dari_encoder encoder;
+    static const uint8_t data[8] = {1, 2, 3};
+    dari_encoder_init(&encoder);
+    assert_int_equal(encoder.depth, DARI_DEPTH_DEFAULT);
+    assert_int_equal(size_opaque(&encoder, (dari_opaque){5, data}, 5), 12);
+    assert_int_equal(size_opaque(&encoder, (dari_opaque){0, NULL}, 5), 4);
+    assert_int_equal(size_string(&encoder, "hello", 5), 12);
+    assert_int_equal(size_string(&encoder, "", 0), 4);
+    assert_int_equal(size_text(&encoder, (dari_text){4, "abcd"}, 4), 8);
+    assert_int_equal(size_text(&encoder, (dari_text){0, NULL}, 4), 4);
+    assert_int_equal(size_array(&encoder, 3, data, 3), 16);
+    assert_int_equal(size_array(&encoder, 0, NULL, 3), 4);
+    assert_int_equal(encoder.fault.error, 0);
+
+    int64_t sum = 100;
+    assert_true(dari_add_string(&encoder, &sum, "four", 4, "x"));
+    assert_true(dari_add_opaque(&encoder, &sum, (dari_opaque){1, data}, 4, "x"));
+    assert_int_equal(sum, 116);
+    assert_false(dari_add_opaque(&encoder, &sum, (dari_opaque){6, data}, 5, "first"));
+    assert_int_equal(sum, DARI_BOUND);
+    assert_int_equal(encoder.fault.error, DARI_BOUND);
+    assert_string_equal(encoder.fault.field, "first");
+    assert_true(encoder.fault.found == 6 && encoder.fault.allowed == 5);
+}
+
+#define EXPECT_FAULT(expected, call)                                                               \
+    do {                                                                                           \
+        dari_encoder encoder;                                                                      \
+        dari_encoder_init(&encoder);                                                               \
+        assert_int_equal(call, expected);                                                          \
+        assert_int_equal(encoder.fault.error, expected);                                           \
+        assert_string_equal(encoder.fault.field, "x");                                             \
+    } while (0)
+
+static void wrong_values_are_named(void **state)
+{
+    (void)state;
+    static const uint8_t data[8] = {1, 2, 3};
+    EXPECT_FAULT(DARI_MISSING, size_opaque(&encoder, (dari_opaque){1, NULL}, 5));
+    EXPECT_FAULT(DARI_MISSING, size_string(&encoder, NULL, 5));
+    EXPECT_FAULT(DARI_MISSING, size_string(&encoder, NULL, 0));
+    EXPECT_FAULT(DARI_BOUND, size_string(&encoder, "hello!", 5));
+    EXPECT_FAULT(DARI_MISSING, size_text(&encoder, (dari_text){1, NULL}, 5));
+    EXPECT_FAULT(DARI_BOUND, size_text(&encoder, (dari_text){6, "hello!"}, 5));
+    EXPECT_FAULT(DARI_NUL, size_text(&encoder, (dari_text){5, "he\0lo"}, 5));
+    EXPECT_FAULT(DARI_BOUND, size_array(&encoder, 4, data, 3));
+    EXPECT_FAULT(DARI_MISSING, size_array(&encoder, 1, NULL, 3));
+}
+
+static void the_first_fault_stays(void **state)
+{
+    (void)state;
+    dari_encoder encoder;
+    dari_encoder_init(&encoder);
+    assert_int_equal(dari_encode_fault(&encoder, DARI_RANGE, "one", 1, 2), DARI_RANGE);
+    assert_true(dari_encode_fault(&encoder, DARI_BOUND, "two", 3, 4) < 0);
+    assert_int_equal(encoder.fault.error, DARI_RANGE);
+    assert_string_equal(encoder.fault.field, "one");
+
+    static const uint8_t message[8];
+    dari_decoder decoder;
+    dari_decoder_init(&decoder, message, 8, NULL);
+    assert_null(dari_decode_fault(&decoder, message + 5, DARI_RANGE, "one", 1, 2));
+    assert_null(dari_decode_fault(&decoder, message + 6, DARI_BOUND, "two", 1, 2));
+    assert_int_equal(decoder.fault.error, DARI_RANGE);
+    assert_true(decoder.fault.offset == 5);
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_RANGE);
+}
+
+static void sums_do_not_overflow(void **state)
+{
+    (void)state;
+    int64_t sum = 8;
+    assert_true(dari_add(&sum, 4));
+    assert_true(sum == 12);
+    assert_false(dari_add(&sum, DARI_BOUND));
+    assert_int_equal(sum, DARI_BOUND);
+    sum = DARI_SIZE_MAX - 4;
+    assert_true(dari_add(&sum, 4));
+    assert_false(dari_add(&sum, 4));
+    assert_int_equal(sum, DARI_LIMIT);
+}
+
+static void depth_is_counted(void **state)
+{
+    (void)state;
+    dari_encoder encoder;
+    dari_encoder_init(&encoder);
+    for (unsigned i = 0; i < DARI_DEPTH_DEFAULT; i++)
+        assert_true(dari_encoder_enter(&encoder, "x"));
+    assert_false(dari_encoder_enter(&encoder, "x"));
+    assert_int_equal(encoder.fault.error, DARI_DEPTH);
+
+    static const uint8_t message[4];
+    dari_decoder decoder;
+    dari_decoder_init(&decoder, message, 4, NULL);
+    for (unsigned i = 0; i < DARI_DEPTH_DEFAULT; i++)
+        assert_true(dari_decoder_enter(&decoder, message, "x"));
+    assert_false(dari_decoder_enter(&decoder, message, "x"));
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_DEPTH);
+}
+
+/* A message in memory of exactly its size, and a decoder of it. */
+typedef struct xdr_reading {
+    dari_arena arena;
+    dari_decoder decoder;
+    uint8_t *message;
+} xdr_reading;
+
+static void begin(xdr_reading *reading, const void *message, size_t size)
+{
+    memset(reading, 0, sizeof *reading);
+    reading->message = malloc(size ? size : 1);
+    assert_non_null(reading->message);
+    memcpy(reading->message, message, size);
+    dari_decoder_init(&reading->decoder, reading->message, size, &reading->arena);
+}
+
+/* The same with a length word of `size` before the `available` bytes of data. */
+static void begin_sized(xdr_reading *reading, uint32_t size, const void *data, size_t available)
+{
+    uint8_t message[400];
+    assert_true(available + 4 <= sizeof message);
+    dari_put_u32(message, size);
+    memcpy(message + 4, data, available);
+    begin(reading, message, 4 + available);
+}
+
+static int end(xdr_reading *reading)
+{
+    int error = reading->decoder.fault.error;
+    dari_arena_end(&reading->arena);
+    free(reading->message);
+    return error;
+}
+
+static const uint8_t *get_string(xdr_reading *reading, uint32_t bound, char **ret_text)
+{
+    return dari_get_string(&reading->decoder, reading->message, bound, 0, ret_text, "x");
+}
+
+static const uint8_t *get_opaque(xdr_reading *reading, uint32_t bound, uint32_t following,
+                                 dari_opaque *ret_opaque)
+{
+    return dari_get_opaque(&reading->decoder, reading->message, bound, following, ret_opaque, "x");
+}
+
+static const uint8_t *get_text(xdr_reading *reading, uint32_t bound, dari_text *ret_text)
+{
+    return dari_get_text(&reading->decoder, reading->message, bound, 0, ret_text, "x");
+}
+
+static size_t padded(uint32_t size)
+{
+    return (size_t)dari_padded(size);
+}
+
+static void fill_text(uint8_t *at, uint32_t size)
+{
+    memset(at, 0, padded(size));
+    for (uint32_t i = 0; i < size; i++)
+        at[i] = (uint8_t)('a' + i % 26);
+}
+
+static void strings_of_every_size_are_read(void **state)
+{
+    (void)state;
+    uint8_t data[320];
+    for (uint32_t size = 0; size <= 300; size++) {
+        xdr_reading reading;
+        char *text;
+        dari_text span;
+        fill_text(data, size);
+        begin_sized(&reading, size, data, padded(size));
+        assert_ptr_equal(get_string(&reading, 300, &text), reading.message + 4 + padded(size));
+        assert_int_equal(strlen(text), size);
+        assert_memory_equal(text, data, size);
+        assert_ptr_equal(get_text(&reading, 300, &span), reading.message + 4 + padded(size));
+        assert_int_equal(span.size, size);
+        assert_memory_equal(span.data, data, size);
+        assert_int_equal(end(&reading), 0);
+    }
+}
+
+static void zero_bytes_in_strings_are_refused(void **state)
+{
+    (void)state;
+    uint8_t data[160];
+    for (uint32_t size = 1; size <= 150; size++)
+        for (uint32_t where = 0; where < size; where++) {
+            xdr_reading reading;
+            char *text;
+            dari_text span;
+            fill_text(data, size);
+            data[where] = 0;
+            begin_sized(&reading, size, data, padded(size));
+            assert_null(get_string(&reading, 300, &text));
+            assert_int_equal(end(&reading), DARI_NUL);
+            begin_sized(&reading, size, data, padded(size));
+            assert_null(get_text(&reading, 300, &span));
+            assert_int_equal(end(&reading), DARI_NUL);
+            begin_sized(&reading, size, data, padded(size));
+            reading.decoder.accept = DARI_ACCEPT_NUL;
+            assert_non_null(get_string(&reading, 300, &text));
+            assert_int_equal(strlen(text), where);
+            assert_memory_equal(text, data, size);
+            assert_int_equal(text[size], 0);
+            assert_int_equal(end(&reading), 0);
+        }
+}
+
+static void bytes_beside_zero_are_no_zero(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {3, 7, 8, 15, 16, 31};
+    /* Each byte value at each place, with the values 1 and 0x80 around it. */
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (unsigned value = 1; value < 256; value++)
+            for (unsigned where = 0; where < sizes[s]; where++)
+                for (unsigned around = 0; around < 2; around++) {
+                    xdr_reading reading;
+                    char *text;
+                    uint8_t data[32] = {0};
+                    memset(data, around ? 0x80 : 0x01, sizes[s]);
+                    data[where] = (uint8_t)value;
+                    begin_sized(&reading, sizes[s], data, padded(sizes[s]));
+                    assert_non_null(get_string(&reading, 32, &text));
+                    assert_int_equal(end(&reading), 0);
+                }
+}
+
+static void padding_must_be_zero(void **state)
+{
+    (void)state;
+    uint8_t data[160];
+    for (uint32_t size = 1; size <= 150; size++)
+        for (uint32_t where = size; where < padded(size); where++) {
+            xdr_reading reading;
+            char *text;
+            dari_opaque opaque;
+            uint8_t fixed[160];
+            fill_text(data, size);
+            data[where] = where & 1 ? 0x80 : 0x01;
+            begin_sized(&reading, size, data, padded(size));
+            assert_null(get_string(&reading, 300, &text));
+            assert_int_equal(end(&reading), DARI_PADDING);
+            begin_sized(&reading, size, data, padded(size));
+            assert_null(get_opaque(&reading, 300, 0, &opaque));
+            assert_int_equal(end(&reading), DARI_PADDING);
+            begin(&reading, data, padded(size));
+            assert_false(dari_get_bytes(&reading.decoder, reading.message, fixed, size, "x"));
+            assert_int_equal(end(&reading), DARI_PADDING);
+            begin_sized(&reading, size, data, padded(size));
+            reading.decoder.accept = DARI_ACCEPT_PADDING;
+            assert_non_null(get_string(&reading, 300, &text));
+            assert_int_equal(strlen(text), size);
+            assert_non_null(get_opaque(&reading, 300, 0, &opaque));
+            assert_true(dari_get_bytes(&reading.decoder, reading.message + 4, fixed, size, "x"));
+            assert_memory_equal(fixed, data, size);
+            assert_int_equal(end(&reading), 0);
+        }
+}
+
+static void opaque_data_is_borrowed_or_copied(void **state)
+{
+    (void)state;
+    static const uint8_t data[8] = {1, 2, 3, 4, 5};
+    xdr_reading reading;
+    dari_opaque opaque;
+    dari_text text;
+    begin_sized(&reading, 5, data, 8);
+    assert_non_null(get_opaque(&reading, 5, 0, &opaque));
+    assert_ptr_equal(opaque.data, reading.message + 4);
+    assert_non_null(get_text(&reading, 5, &text));
+    assert_ptr_equal(text.data, reading.message + 4);
+    reading.decoder.borrow = false;
+    assert_non_null(get_opaque(&reading, 5, 0, &opaque));
+    assert_ptr_not_equal(opaque.data, reading.message + 4);
+    assert_int_equal(opaque.size, 5);
+    assert_memory_equal(opaque.data, data, 5);
+    assert_non_null(get_text(&reading, 5, &text));
+    assert_ptr_not_equal(text.data, reading.message + 4);
+    assert_memory_equal(text.data, data, 5);
+    assert_int_equal(end(&reading), 0);
+}
+
+static void texts_may_have_zero_bytes_on_request(void **state)
+{
+    (void)state;
+    static const uint8_t data[8] = {1, 2, 0, 4, 5};
+    xdr_reading reading;
+    dari_text text;
+    begin_sized(&reading, 5, data, 8);
+    reading.decoder.accept = DARI_ACCEPT_NUL;
+    assert_non_null(get_text(&reading, 5, &text));
+    assert_int_equal(text.size, 5);
+    assert_null(get_text(&reading, 4, &text));
+    assert_int_equal(end(&reading), DARI_BOUND);
+}
+
+static void lengths_are_not_believed(void **state)
+{
+    (void)state;
+    static const uint32_t lengths[] = {9, 12, 13, 0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd,
+                                       0xffffffff};
+    static const uint8_t data[8] = "abcdefgh";
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        xdr_reading reading;
+        char *text;
+        dari_opaque opaque;
+        begin_sized(&reading, lengths[i], data, 8);
+        assert_null(get_string(&reading, UINT32_MAX, &text));
+        assert_int_equal(end(&reading), DARI_TRUNCATED);
+        begin_sized(&reading, lengths[i], data, 8);
+        assert_null(get_opaque(&reading, UINT32_MAX, 0, &opaque));
+        assert_int_equal(end(&reading), DARI_TRUNCATED);
+        begin_sized(&reading, lengths[i], data, 8);
+        assert_null(get_opaque(&reading, 8, 0, &opaque));
+        assert_true(reading.decoder.fault.found == lengths[i]);
+        assert_true(reading.decoder.fault.allowed == 8);
+        assert_int_equal(end(&reading), DARI_BOUND);
+    }
+}
+
+static void what_follows_must_be_there_too(void **state)
+{
+    (void)state;
+    static const uint8_t data[8] = "abcd";
+    xdr_reading reading;
+    dari_opaque opaque;
+    begin_sized(&reading, 4, data, 8);
+    assert_non_null(get_opaque(&reading, 4, 4, &opaque));
+    assert_int_equal(end(&reading), 0);
+    begin_sized(&reading, 4, data, 8);
+    assert_null(get_opaque(&reading, 4, 5, &opaque));
+    assert_int_equal(end(&reading), DARI_TRUNCATED);
+    begin_sized(&reading, 4, data, 8);
+    assert_null(get_opaque(&reading, 4, UINT32_MAX, &opaque));
+    assert_int_equal(end(&reading), DARI_TRUNCATED);
+}
+
+static void arrays_are_checked_before_memory_is_taken(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {1, 4, 8, 16, 100, 0x10000, 0xffffffff};
+    static const uint8_t message[64];
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        static const uint32_t counts[] = {0x40000000, 0x7fffffff, 0x80000000, 0xffffffff};
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            xdr_reading reading;
+            begin(&reading, message, 64);
+            assert_null(dari_take_array(&reading.decoder, reading.message, counts[c], UINT32_MAX,
+                                        widths[i], SIZE_MAX / 2, "x"));
+            assert_int_equal(end(&reading), DARI_TRUNCATED);
+        }
+    }
+    xdr_reading reading;
+    begin(&reading, message, 64);
+    assert_non_null(dari_take_array(&reading.decoder, reading.message, 16, 16, 4, 4, "x"));
+    assert_null(dari_take_array(&reading.decoder, reading.message, 17, 17, 4, 4, "x"));
+    assert_int_equal(end(&reading), DARI_TRUNCATED);
+    begin(&reading, message, 64);
+    assert_null(dari_take_array(&reading.decoder, reading.message, 17, 16, 4, 4, "x"));
+    assert_int_equal(end(&reading), DARI_BOUND);
+    begin(&reading, message, 64);
+    assert_null(dari_take_array(&reading.decoder, reading.message, 16, 16, 4, SIZE_MAX / 4, "x"));
+    assert_int_equal(end(&reading), DARI_BUDGET);
+}
+
+static void elements_without_bytes_are_counted(void **state)
+{
+    (void)state;
+    static const uint8_t message[4];
+    xdr_reading reading;
+    begin(&reading, message, 4);
+    assert_non_null(dari_take_array(&reading.decoder, reading.message, DARI_ZERO_WIDTH_MAX - 1,
+                                    UINT32_MAX, 0, 1, "x"));
+    assert_non_null(dari_take_array(&reading.decoder, reading.message, 1, UINT32_MAX, 0, 1, "x"));
+    assert_null(dari_take_array(&reading.decoder, reading.message, 1, UINT32_MAX, 0, 1, "x"));
+    assert_int_equal(end(&reading), DARI_LIMIT);
+}
+
+static void memory_has_a_budget(void **state)
+{
+    (void)state;
+    static const uint8_t message[64];
+    xdr_reading reading;
+    begin(&reading, message, 64);
+    dari_arena_allow(&reading.arena, 64);
+    assert_non_null(dari_take(&reading.decoder, reading.message, 60, "x"));
+    assert_null(dari_take(&reading.decoder, reading.message, 1, "x"));
+    assert_int_equal(end(&reading), DARI_BUDGET);
+    begin(&reading, message, 64);
+    dari_arena_allow(&reading.arena, 64);
+    assert_null(dari_take_array(&reading.decoder, reading.message, 16, 16, 4, 8, "x"));
+    assert_int_equal(end(&reading), DARI_BUDGET);
+    begin(&reading, message, 64);
+    assert_null(dari_take(&reading.decoder, reading.message, DARI_DECODE_BUDGET_DEFAULT + 1, "x"));
+    assert_int_equal(end(&reading), DARI_BUDGET);
+}
+
+static void no_arena_no_memory(void **state)
+{
+    (void)state;
+    static const uint8_t message[12] = {0, 0, 0, 7, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 0};
+    dari_decoder decoder;
+    char *text;
+    dari_opaque opaque;
+    dari_decoder_init(&decoder, message, sizeof message, NULL);
+    assert_non_null(dari_get_opaque(&decoder, message, 8, 0, &opaque, "x"));
+    assert_null(dari_get_string(&decoder, message, 8, 0, &text, "x"));
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_INVALID);
+    dari_decoder_init(&decoder, message, sizeof message, NULL);
+    decoder.borrow = false;
+    assert_null(dari_get_opaque(&decoder, message, 8, 0, &opaque, "x"));
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_INVALID);
+    dari_decoder_init(&decoder, message, sizeof message, NULL);
+    assert_null(dari_take_array(&decoder, message, 1, 1, 4, 4, "x"));
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_INVALID);
+}
+
+static void bytes_after_the_value_are_refused(void **state)
+{
+    (void)state;
+    static const uint8_t message[8];
+    dari_decoder decoder;
+    dari_decoder_init(&decoder, message, 8, NULL);
+    assert_int_equal(dari_decoder_finish(&decoder, message + 8), 0);
+    dari_decoder_init(&decoder, message, 8, NULL);
+    assert_int_equal(dari_decoder_finish(&decoder, message + 4), DARI_TRAILING);
+    assert_true(decoder.fault.offset == 4 && decoder.fault.found == 4);
+    dari_decoder_init(&decoder, message, 8, NULL);
+    decoder.accept = DARI_ACCEPT_TRAILING;
+    assert_int_equal(dari_decoder_finish(&decoder, message + 4), 0);
+}
+
+static void enums_and_booleans_are_tolerated_on_request(void **state)
+{
+    (void)state;
+    static const uint8_t message[4] = {0, 0, 0, 99};
+    dari_decoder decoder;
+    dari_decoder_init(&decoder, message, 4, NULL);
+    assert_false(dari_accepts_enum(&decoder, message, "x"));
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_ENUM);
+    assert_true(decoder.fault.found == 99);
+    dari_decoder_init(&decoder, message, 4, NULL);
+    assert_false(dari_accepts_bool(&decoder, message, "x"));
+    assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_BOOL);
+    dari_decoder_init(&decoder, message, 4, NULL);
+    decoder.accept = DARI_ACCEPT_ENUM | DARI_ACCEPT_BOOL;
+    assert_true(dari_accepts_enum(&decoder, message, "x"));
+    assert_true(dari_accepts_bool(&decoder, message, "x"));
+    assert_int_equal(decoder.fault.error, 0);
+}
+
+static void expect_text(dari_fault fault, const char *before, const char *after)
+{
+    char text[200], expected[200];
+    snprintf(expected, sizeof expected, "%s%s%s", before, dari_error_text(fault.error), after);
+    assert_ptr_equal(dari_fault_text(&fault, text, sizeof text), text);
+    assert_string_equal(text, expected);
+}
+
+static void faults_read_well(void **state)
+{
+    (void)state;
+    expect_text((dari_fault){DARI_BOUND, "entry.name", 24, 300, 255}, "byte 24: entry.name: ",
+                " (300, at most 255)");
+    expect_text((dari_fault){DARI_MISSING, "entry.name", 0, 0, 0}, "entry.name: ", "");
+    expect_text((dari_fault){DARI_TRAILING, NULL, 8, 4, 0}, "byte 8: ", " (4)");
+    expect_text((dari_fault){DARI_TRUNCATED, "listing.entries", 4, 100, 20},
+                "byte 4: listing.entries: ", " (needs 100 bytes, has 20)");
+    expect_text((dari_fault){DARI_ENUM, "attr.type", 4, -7, 0}, "byte 4: attr.type: ", " (-7)");
+}
+
+static void fault_text_is_cut_never_overrun(void **state)
+{
+    (void)state;
+    char text[32];
+    dari_fault fault = {DARI_ENUM, "attr.type", 4, -7, 0};
+    memset(text, RED, sizeof text);
+    dari_fault_text(&fault, text, 10);
+    assert_string_equal(text, "byte 4: a");
+    assert_int_equal((uint8_t)text[10], RED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_big_endian),
+        cmocka_unit_test(numbers_come_back_at_any_alignment),
+        cmocka_unit_test(floating_numbers_keep_every_bit),
+        cmocka_unit_test(opaque_data_is_padded_with_zeros),
+        cmocka_unit_test(sizes_are_checked_against_bounds),
+        cmocka_unit_test(wrong_values_are_named),
+        cmocka_unit_test(the_first_fault_stays),
+        cmocka_unit_test(sums_do_not_overflow),
+        cmocka_unit_test(depth_is_counted),
+        cmocka_unit_test(strings_of_every_size_are_read),
+        cmocka_unit_test(zero_bytes_in_strings_are_refused),
+        cmocka_unit_test(bytes_beside_zero_are_no_zero),
+        cmocka_unit_test(padding_must_be_zero),
+        cmocka_unit_test(opaque_data_is_borrowed_or_copied),
+        cmocka_unit_test(texts_may_have_zero_bytes_on_request),
+        cmocka_unit_test(lengths_are_not_believed),
+        cmocka_unit_test(what_follows_must_be_there_too),
+        cmocka_unit_test(arrays_are_checked_before_memory_is_taken),
+        cmocka_unit_test(elements_without_bytes_are_counted),
+        cmocka_unit_test(memory_has_a_budget),
+        cmocka_unit_test(no_arena_no_memory),
+        cmocka_unit_test(bytes_after_the_value_are_refused),
+        cmocka_unit_test(enums_and_booleans_are_tolerated_on_request),
+        cmocka_unit_test(faults_read_well),
+        cmocka_unit_test(fault_text_is_cut_never_overrun),
+    };
+    return cmocka_run_group_tests_name("xdr", tests, NULL, NULL);
+}
