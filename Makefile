@@ -46,7 +46,7 @@ bench:
 	@tools/setup build bench
 	@$(configure) -Dbench=true
 	@ninja -C $(BUILD)
-	@$(BUILD)/bench/bench --output $(BUILD)/bench.json --dari $(BUILD)/src/dari
+	@tools/bench $(BUILD)
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")

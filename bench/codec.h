@@ -87,6 +87,11 @@ static inline uint64_t codec_read_all(const void *data, size_t size)
         for (int i = 0; i < 4; i++)
             sums[i] += words[i];
     }
+    for (; size >= 8; at += 8, size -= 8) {
+        uint64_t word;
+        __builtin_memcpy(&word, at, sizeof word);
+        sums[0] += word;
+    }
     while (size--)
         sums[0] += *at++;
     return sums[0] + sums[1] + sums[2] + sums[3];

@@ -28,9 +28,6 @@
 extern "C" {
 #endif
 
-/* How generated code marks codecs that are written into those that call them for every element. */
-#define DARI_INLINE static inline __attribute__((always_inline))
-
 /* opaque<>: in a decoded value `data` points into the message or into the arena (see `borrow`). */
 typedef struct dari_opaque {
     uint32_t size;
@@ -310,58 +307,12 @@ static inline bool dari_add_array(dari_encoder *encoder, int64_t *sum, uint32_t 
  * of bytes that must come after in any case, so that one check covers both. They return the end of the
  * padding, or NULL. */
 
-/* Copies `size` bytes, without a call where they are few: the first and the last ones of a size class
- * in pieces that may overlap. */
-static inline void dari_copy_inline(uint8_t *out, const uint8_t *in, size_t size)
-{
-    if (size > 64) {
-        memcpy(out, in, size);
-    } else if (size > 32) {
-        memcpy(out, in, 32);
-        memcpy(out + size - 32, in + size - 32, 32);
-    } else if (size >= 16) {
-        memcpy(out, in, 16);
-        memcpy(out + size - 16, in + size - 16, 16);
-    } else if (size >= 8) {
-        memcpy(out, in, 8);
-        memcpy(out + size - 8, in + size - 8, 8);
-    } else if (size >= 4) {
-        memcpy(out, in, 4);
-        memcpy(out + size - 4, in + size - 4, 4);
-    } else {
-        for (size_t i = 0; i < size; i++)
-            out[i] = in[i];
-    }
-}
-
 /* Writes `size` bytes and zero padding, without a length word: opaque[n]. */
-static inline uint8_t *dari_put_bytes(uint8_t *at, const void *data, uint32_t size)
-{
-    uint8_t *end = at + dari_padded(size);
-    if (size & 3)
-        memset(end - 4, 0, 4);
-    dari_copy_inline(at, (const uint8_t *)data, size);
-    return end;
-}
+uint8_t *dari_put_bytes(uint8_t *at, const void *data, uint32_t size);
 
-static inline uint8_t *dari_put_opaque(uint8_t *at, dari_opaque value)
-{
-    dari_put_u32(at, value.size);
-    return dari_put_bytes(at + 4, value.data, value.size);
-}
-
-static inline uint8_t *dari_put_string(uint8_t *at, const char *value)
-{
-    uint32_t size = (uint32_t)strlen(value);
-    dari_put_u32(at, size);
-    return dari_put_bytes(at + 4, value, size);
-}
-
-static inline uint8_t *dari_put_text(uint8_t *at, dari_text value)
-{
-    dari_put_u32(at, value.size);
-    return dari_put_bytes(at + 4, value.data, value.size);
-}
+uint8_t *dari_put_opaque(uint8_t *at, dari_opaque value);
+uint8_t *dari_put_string(uint8_t *at, const char *value);
+uint8_t *dari_put_text(uint8_t *at, dari_text value);
 
 const uint8_t *dari_get_opaque(dari_decoder *decoder, const uint8_t *at, uint32_t bound,
                                uint32_t following, dari_opaque *ret_value, const char *field);

@@ -4,7 +4,8 @@
  * Room is lent by reserve and made part of the contents by commit; peek shows the contents and
  * consume drops their beginning. A buffer that had to grow for something large keeps its memory
  * while large things keep coming, since getting it anew each time costs more than copying into it;
- * it becomes small again by itself once only small ones come, or by shrink. One thread at a time. */
+ * it becomes small again by itself once only small ones come, or by shrink. One thread at a time.
+ */
 #ifndef DI_BASE_BUFFER_H
 #define DI_BASE_BUFFER_H
 
@@ -20,10 +21,10 @@
 
 typedef struct di_buffer {
     uint8_t *data;
-    size_t begin; /* the first byte of the contents */
-    size_t end;   /* the byte after them */
-    size_t room;  /* bytes at data */
-    size_t cap;   /* the most that room may become */
+    size_t begin;        /* the first byte of the contents */
+    size_t end;          /* the byte after them */
+    size_t room;         /* bytes at data */
+    size_t cap;          /* the most that room may become */
     unsigned small_uses; /* in a row */
 } di_buffer;
 

@@ -16,7 +16,7 @@ static bool grow(di_text *text, size_t size)
     size_t needed = text->size + size + 1;
     if (needed <= text->room)
         return true;
-    size_t room = needed < 256 ? 256 : needed + needed / 2;
+    size_t room = needed < 256 ? 256 : 2 * needed;
     char *data = realloc(text->data, room);
     if (!data) {
         text->failed = true;
@@ -37,17 +37,28 @@ void di_text_append(di_text *text, const char *data, size_t size)
     text->data[text->size] = '\0';
 }
 
+/* Writes into the room that is there, and says how much was needed; negative where the format is
+ * wrong. */
+static int format_once(di_text *text, const char *format, va_list arguments)
+{
+    size_t room = text->room ? text->room - text->size : 0;
+    return vsnprintf(text->data ? text->data + text->size : NULL, room, format, arguments);
+}
+
 void di_text_vformat(di_text *text, const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);
-    int size = vsnprintf(NULL, 0, format, arguments);
+    int size = text->failed ? -1 : format_once(text, format, arguments);
+    size_t room = text->room ? text->room - text->size : 0;
     if (size < 0)
         text->failed = true;
-    else if (grow(text, (size_t)size)) {
-        vsnprintf(text->data + text->size, (size_t)size + 1, format, again);
+    else if ((size_t)size < room)
         text->size += (size_t)size;
-    }
+    else if (grow(text, (size_t)size))
+        text->size += (size_t)format_once(text, format, again);
+    else if (text->data)
+        text->data[text->size] = '\0';
     va_end(again);
 }
 

@@ -35,6 +35,13 @@ void di_c_body_end(di_c_body *body, const char *signature, const char *context)
     di_c_line(writer, "}");
 }
 
+const char *di_c_pieces(const di_c_body *body)
+{
+    const di_c_codec *codec = body->codec;
+    bool often = codec->inlined || body->loops || (codec->type && codec->type->tail);
+    return often ? "dari_inline_" : "dari_";
+}
+
 const char *di_c_at(const di_c_body *body)
 {
     if (!body->offset)

@@ -27,6 +27,9 @@ void di_c_body_begin(di_c_body *body, di_c_writer *writer, const di_c_codec *cod
  * body, and the closing brace. `context` is "encoder" or "decoder". */
 void di_c_body_end(di_c_body *body, const char *signature, const char *context);
 
+/* "dari_", or "dari_inline_" where the body runs for every element of an array or list. */
+const char *di_c_pieces(const di_c_body *body);
+
 /* "at" or "at + 12": where the next byte is. */
 const char *di_c_at(const di_c_body *body);
 

@@ -207,7 +207,9 @@ static void write_tail(di_c_body *body, const di_atom *atom)
 static void write_bytes(di_c_body *body, const di_atom *atom)
 {
     uint32_t size = atom->declaration.size;
-    if (size) {
+    if (size && size % 4 == 0) {
+        di_c_line(body->writer, "memcpy(%s, %s, %u);", atom->path, di_c_at(body), size);
+    } else if (size) {
         body->uses_context = true;
         di_c_line(body->writer, "if (!dari_get_bytes(decoder, %s, %s, %u, \"%s\"))", di_c_at(body),
                   atom->path, size, atom->field);
@@ -224,8 +226,8 @@ static void write_sized(di_c_body *body, const di_atoms *atoms, size_t index, co
     uint64_t following = di_atoms_run(atoms, index + 1);
     if (following > UINT32_MAX)
         following = 0;
-    di_c_line(writer, "at = dari_get_%s(decoder, %s, %uu, %" PRIu64 ", %s, \"%s\");", get,
-              di_c_at(body), atom->declaration.size, following,
+    di_c_line(writer, "at = %sget_%s(decoder, %s, %uu, %" PRIu64 ", %s, \"%s\");",
+              di_c_pieces(body), get, di_c_at(body), atom->declaration.size, following,
               di_path_address(writer, atom->path), atom->field);
     return_if_null(body, "at");
     body->offset = 0;

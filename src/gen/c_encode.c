@@ -116,8 +116,11 @@ static void write_atom(di_c_body *body, const di_atom *atom)
         write_number(body, atom);
         return;
     case DI_ATOM_BYTES:
-        if (d->size)
-            di_c_line(writer, "dari_put_bytes(%s, %s, %u);", di_c_at(body), atom->path, d->size);
+        if (d->size % 4)
+            di_c_line(writer, "%sput_bytes(%s, %s, %u);", di_c_pieces(body), di_c_at(body),
+                      atom->path, d->size);
+        else if (d->size)
+            di_c_line(writer, "memcpy(%s, %s, %u);", di_c_at(body), atom->path, d->size);
         body->offset += di_atom_fixed_bytes(atom);
         return;
     case DI_ATOM_NUMBERS:
@@ -151,7 +154,7 @@ static void write_atom(di_c_body *body, const di_atom *atom)
         body->offset = 0;
         return;
     }
-    di_c_line(writer, "at = dari_put_%s(%s, %s);", put, di_c_at(body), atom->path);
+    di_c_line(writer, "at = %sput_%s(%s, %s);", di_c_pieces(body), put, di_c_at(body), atom->path);
     body->offset = 0;
 }
 

@@ -133,7 +133,9 @@ static const char *static_codec_name(di_c_writer *writer, const di_declaration *
 
 static bool has_own_codec(const di_declaration *declaration)
 {
-    return declaration->shape == DI_PLAIN && declaration->type->kind >= DI_ENUM;
+    if (declaration->shape != DI_PLAIN || declaration->type->kind < DI_ENUM)
+        return false;
+    return di_c_is_netbuf(declaration->type) || !di_c_is_builtin(declaration->type);
 }
 
 static codec_name codec_of(di_c_writer *writer, const di_declaration *declaration)
@@ -142,6 +144,13 @@ static codec_name codec_of(di_c_writer *writer, const di_declaration *declaratio
         return (codec_name){"xdr_", di_c_codec_name(writer, declaration->type)};
     di_declaration resolved = di_c_resolve(declaration);
     return (codec_name){"", static_codec_name(writer, &resolved)};
+}
+
+/* Before C23 a pointer to an array does not become one to a constant array by itself: arguments that
+ * are arrays are not constant, and codecs are given them with a cast. */
+static bool is_array(const di_declaration *declaration)
+{
+    return di_c_resolve(declaration).shape == DI_FIXED;
 }
 
 static void static_codec(di_c_writer *writer, const di_declaration *declaration, di_text *names)
@@ -159,7 +168,7 @@ static void static_codec(di_c_writer *writer, const di_declaration *declaration,
     di_c_codec codec = {.name = name,
                         .storage = "static ",
                         .verb_prefix = "",
-                        .in = di_c_pointer(writer, &resolved, true, "value"),
+                        .in = di_c_pointer(writer, &resolved, !is_array(&resolved), "value"),
                         .out = di_c_pointer(writer, &resolved, false, "value"),
                         .field = name,
                         .declaration = &resolved};
@@ -183,13 +192,6 @@ void di_c_static_codecs(di_c_writer *writer, const di_unit *unit)
     }
     writer->failed |= names.failed;
     di_text_free(&names);
-}
-
-/* Before C23 a pointer to an array does not become one to a constant array by itself: arguments that
- * are arrays are not constant, and codecs are given them with a cast. */
-static bool is_array(const di_declaration *declaration)
-{
-    return di_c_resolve(declaration).shape == DI_FIXED;
 }
 
 /* `name` as the codecs take it. */

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -27,51 +28,49 @@ void di_c_line(di_c_writer *writer, const char *format, ...)
 
 const char *di_c_string(di_c_writer *writer, const char *format, ...)
 {
+    char buffer[256];
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int size = vsnprintf(NULL, 0, format, arguments);
+    int size = vsnprintf(buffer, sizeof buffer, format, arguments);
     char *string = size < 0 ? NULL : dari_arena_take(writer->arena, (size_t)size + 1);
-    if (string)
-        vsnprintf(string, (size_t)size + 1, format, again);
-    else
+    if (!string)
         writer->failed = true;
+    else if ((size_t)size < sizeof buffer)
+        memcpy(string, buffer, (size_t)size + 1);
+    else
+        vsnprintf(string, (size_t)size + 1, format, again);
     va_end(again);
     va_end(arguments);
     return string ? string : "";
 }
 
-/* Every keyword of C17 and C++17 that an interface file could use as a name, and the names that
- * <stdbool.h> takes; sorted. */
-static const char *const keywords[] = {
-    "alignas",   "alignof",      "and",          "and_eq",     "asm",           "auto",
-    "bitand",    "bitor",        "bool",         "break",      "case",          "catch",
-    "char",      "char16_t",     "char32_t",     "class",      "compl",         "const",
-    "const_cast", "constexpr",   "continue",     "decltype",   "default",       "delete",
-    "do",        "double",       "dynamic_cast", "else",       "enum",          "explicit",
-    "export",    "extern",       "false",        "float",      "for",           "friend",
-    "goto",      "if",           "inline",       "int",        "linux",         "long",
-    "mutable",   "namespace",    "new",          "noexcept",   "not",           "not_eq",
-    "nullptr",   "operator",     "or",           "or_eq",      "private",       "protected",
-    "public",    "register",     "reinterpret_cast", "restrict", "return",      "short",
-    "signed",    "sizeof",       "static",       "static_assert", "static_cast", "struct",
-    "switch",    "template",     "this",         "thread_local", "throw",       "true",
-    "try",       "typedef",      "typeid",       "typename",   "union",         "unix",
-    "unsigned",  "using",        "virtual",      "void",       "volatile",      "wchar_t",
-    "while",     "xor",          "xor_eq",
-};
-
-static bool is_keyword(const char *name)
+static int compare_words(const void *left, const void *right)
 {
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
-        if (!strcmp(keywords[i], name))
-            return true;
-    return false;
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
+
+#define IS_AMONG(list, word)                                                                       \
+    (bsearch(&(word), list, sizeof(list) / sizeof *(list), sizeof *(list), compare_words) != NULL)
+
+/* Every keyword of C17 and C++17 that an interface file could use as a name, what <stdbool.h> takes,
+ * and two macros of GCC; sorted. */
+static const char *const keywords[] = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
+    "case", "catch", "char", "char16_t", "char32_t", "class", "compl", "const", "const_cast",
+    "constexpr", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast",
+    "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
+    "if", "inline", "int", "linux", "long", "mutable", "namespace", "new", "noexcept", "not",
+    "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
+    "reinterpret_cast", "restrict", "return", "short", "signed", "sizeof", "static",
+    "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local",
+    "throw", "true", "try", "typedef", "typeid", "typename", "union", "unix", "unsigned", "using",
+    "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
+};
 
 const char *di_c_member(di_c_writer *writer, const char *name)
 {
-    return is_keyword(name) ? di_c_string(writer, "%s_", name) : name;
+    return IS_AMONG(keywords, name) ? di_c_string(writer, "%s_", name) : name;
 }
 
 const char *di_c_name(di_c_writer *writer, const char *name)
@@ -124,21 +123,17 @@ const char *di_c_place(di_c_writer *writer, di_position position)
 
 bool di_c_is_hidden(di_c_writer *writer, const char *name)
 {
+    /* Sorted. */
     static const char *const hiding[] = {
-        "arg",    "argument", "at",      "call",   "client", "decoder", "encoder", "exchange",
-        "handlers", "i",      "j",       "k",      "number", "present", "request", "result",
-        "ret",    "server",   "size",    "status", "table",  "user",    "value",
+        "arg", "argument", "at", "call", "client", "decoder", "encoder", "exchange", "handlers",
+        "i", "j", "k", "number", "present", "request", "result", "ret", "server", "size", "status",
+        "table", "user", "value",
     };
     const di_procedure *p = writer->handlers ? writer->handlers->procedures : NULL;
     for (; p; p = p->next)
         if (!strcasecmp(p->name, name) && !strcmp(di_c_lower(writer, p->name), name))
             return true;
-    if (*writer->options->prefix)
-        return false;
-    for (size_t i = 0; i < sizeof hiding / sizeof *hiding; i++)
-        if (!strcmp(hiding[i], name))
-            return true;
-    return false;
+    return !*writer->options->prefix && IS_AMONG(hiding, name);
 }
 
 /* Whether a typedef'd declaration is written in place of the typedef's name by the codecs. */

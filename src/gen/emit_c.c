@@ -236,6 +236,7 @@ static di_c_codec inline_codec(di_c_writer *writer, const di_type *type)
     di_c_codec codec = codec_of_type(writer, type);
     codec.storage = "DARI_INLINE ";
     codec.verb_prefix = "";
+    codec.inlined = true;
     return codec;
 }
 
@@ -277,14 +278,15 @@ static void codec_functions(di_c_writer *writer, const di_type *type)
         codec_wrappers(writer, &public);
 }
 
-/* Calls `write` for every type of this file that has codecs, those of several arguments included. */
+/* Calls `write` for every type of this file that has codecs, those of several arguments included. What
+ * is built in has none of its own, since several files of one program may use it. */
 static void each_type(di_c_writer *writer, const di_unit *unit,
                       void (*write)(di_c_writer *writer, const di_type *type))
 {
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
-        if (is_own_type(d))
+        if (is_own_type(d) && !d->included)
             write(writer, d->type);
         if (d->kind != DI_DEFINE_PROGRAM)
             continue;
@@ -358,6 +360,8 @@ static void write_source(di_c_writer *writer, const di_unit *unit)
     di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
               file_name(unit));
     di_c_line(writer, "#include \"%s.h\"", writer->options->stem);
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "#include <dari/xdr_inline.h>");
     for (const di_definition *d = unit->definitions; d; d = d->next)
         if (d->kind == DI_DEFINE_PASS && !d->included && d->for_source && !d->for_header)
             write_pass(writer, d->text);

@@ -69,7 +69,8 @@ struct di_declaration {
     const di_type *type;  /* DI_VOID for `void` */
     di_shape shape;
     uint32_t size;         /* DI_FIXED: elements; DI_VARIABLE: the bound, UINT32_MAX where none */
-    const char *size_text; /* the size as written, NULL where none is */
+    const char *size_text; /* the size as written, NULL where none is; digits where its name is no
+                              definition of a file */
     const di_declaration *next;
 };
 
@@ -92,7 +93,7 @@ typedef struct di_arm {
 typedef struct di_label {
     di_position position;
     uint32_t value;   /* the discriminant as its 32 bits on the wire */
-    const char *text; /* as written: "NFS3_OK", "TRUE", "0" */
+    const char *text; /* as written: "NFS3_OK", "0", for a bool "TRUE" */
     bool symbolic;    /* text is the name of an enumerator or constant */
     const struct di_label *next;
 } di_label;
@@ -101,7 +102,8 @@ typedef struct di_label {
 typedef struct di_measure {
     uint64_t minimum;  /* fewest bytes */
     uint64_t maximum;  /* most bytes, UINT64_MAX where nothing bounds them */
-    bool fixed;        /* every value takes the same number of bytes (minimum) */
+    bool fixed;        /* every value takes the same number of bytes (minimum); never said of
+                          variable arrays and pointers */
     bool holds_memory; /* a decoded value points to memory */
     bool checked;      /* of a fixed size: some values may not be sent, as it contains an
                           enum, a long or a union */

@@ -44,15 +44,15 @@ struct dari_client {
     pthread_mutex_t lock;
     di_channel channel;
     di_pending pending;
-    di_waiter *asleep;      /* threads that wait to be woken */
-    unsigned polling;       /* threads that wait for the descriptor */
-    unsigned polling_room;  /* those of them that also wait for room to send */
-    bool writing;           /* a thread writes its argument */
-    uint8_t *message;       /* the message being written */
+    di_waiter *asleep;     /* threads that wait to be woken */
+    unsigned polling;      /* threads that wait for the descriptor */
+    unsigned polling_room; /* those of them that also wait for room to send */
+    bool writing;          /* a thread writes its argument */
+    uint8_t *message;      /* the message being written */
     size_t message_size;
-    bool held;              /* a thread decodes a reply where it lies */
-    int broken;             /* 0, or the error that ended the connection */
-    int broken_cause;       /* its errno, or 0 */
+    bool held;        /* a thread decodes a reply where it lies */
+    int broken;       /* 0, or the error that ended the connection */
+    int broken_cause; /* its errno, or 0 */
 };
 
 /* Waits until the waiter may send: nobody writes, and everything before is sent. Called with the
@@ -78,7 +78,8 @@ void di_client_pass_on(dari_client *client);
 /* Gives a waiter's resources back; its reply is not among them. */
 void di_waiter_end(di_waiter *waiter);
 
-/* Clears what a call context tells, and states who is called, what for and how long that may take. */
+/* Clears what a call context tells, and states who is called, what for and how long that may take.
+ */
 void di_call_begin(dari_call *call, const char *peer, const char *procedure, uint64_t allowed_ns);
 
 #endif

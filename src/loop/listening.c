@@ -17,8 +17,7 @@
 #include <sys/epoll.h>
 
 /* Puts into words why an address cannot be listened at. */
-static void describe(dari_server *server, const char *address, int error,
-                     const di_failure *failure)
+static void describe(dari_server *server, const char *address, int error, const di_failure *failure)
 {
     char numbers[64] = "", cause[96] = "", buffer[64];
     if (failure->allowed)
@@ -118,8 +117,7 @@ static void pause_accepting(dari_server *server, const di_address *address, int 
 void di_server_accept(dari_server *server, di_address *address)
 {
     di_listener *listener = address->listener;
-    for (int i = 0; i < DI_ACCEPTS_PER_TURN && server->connections < server->connections_max;
-         i++) {
+    for (int i = 0; i < DI_ACCEPTS_PER_TURN && server->connections < server->connections_max; i++) {
         di_connection *connection;
         int result = listener->ops->accept(listener, &connection);
         if (result == DI_MOVED)

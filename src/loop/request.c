@@ -85,8 +85,8 @@ static int send_header(di_session *session, const di_reply_header *header)
 static void tell(dari_request *request, int error, const char *what)
 {
     char text[256];
-    const dari_fault *fault = request->encoder.fault.error ? &request->encoder.fault
-                                                           : &request->decoder.fault;
+    const dari_fault *fault =
+        request->encoder.fault.error ? &request->encoder.fault : &request->decoder.fault;
     const char *words = fault->error ? dari_fault_text(fault, text, sizeof text)
                         : error < 0  ? dari_error_text(error)
                                      : "the handler failed";
@@ -128,8 +128,7 @@ static void describe_failure(dari_request *request, int error, di_reply_header *
 }
 
 /* Lets the generated code answer, and answers for it where it fails. */
-static int call_procedure(dari_request *request, const di_message *message,
-                          di_reply_header *header)
+static int call_procedure(dari_request *request, const di_message *message, di_reply_header *header)
 {
     dari_server *server = request->server;
     dari_decoder_init(&request->decoder, message->bytes, message->size, &server->arena);

@@ -240,8 +240,8 @@ int dari_server_run(dari_server *server)
     int result = 0;
     while (!server->stopping && result >= 0) {
         uint64_t timeout = dari_server_timeout_ns(server);
-        result = turn(server, timeout == UINT64_MAX ? -1
-                                                    : di_poll_timeout(di_deadline_in(timeout)));
+        result =
+            turn(server, timeout == UINT64_MAX ? -1 : di_poll_timeout(di_deadline_in(timeout)));
     }
     server->stopping = false;
     return result < 0 ? result : 0;

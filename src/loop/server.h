@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The server behind dari_server, shared by server.c (its life and loop), listening.c (its addresses),
- * session.c (one connection) and request.c (one call). All of it belongs to the server's thread,
- * except stop_descriptor. */
+/* The server behind dari_server, shared by server.c (its life and loop), listening.c (its
+ * addresses), session.c (one connection) and request.c (one call). All of it belongs to the
+ * server's thread, except stop_descriptor. */
 #ifndef DI_LOOP_SERVER_H
 #define DI_LOOP_SERVER_H
 
@@ -87,13 +87,13 @@ struct dari_server {
     di_dispatch dispatch;
     di_address *addresses; /* in the order of listening */
     di_session *sessions;
-    di_session *ready;      /* first in, first out */
+    di_session *ready; /* first in, first out */
     di_session **ready_end;
     uint32_t connections;
-    bool accepting;          /* the listeners are watched */
-    uint64_t accept_again;   /* when a pause in accepting ends; 0: there is none */
-    bool told_no_accept;     /* the log knows; nothing was accepted since */
-    uint64_t dropped;        /* replies that came, though nothing was called */
+    bool accepting;        /* the listeners are watched */
+    uint64_t accept_again; /* when a pause in accepting ends; 0: there is none */
+    bool told_no_accept;   /* the log knows; nothing was accepted since */
+    uint64_t dropped;      /* replies that came, though nothing was called */
 
     dari_arena arena;
     bool arena_used;  /* for a large message, since memory was last trimmed */

@@ -43,8 +43,8 @@ static bool turn_is_free(const dari_client *client)
 /* Whether somebody watches for all that can come, or is about to. */
 static bool watched(const dari_client *client)
 {
-    return client->held || (client->polling > 0 && (client->polling_room > 0 ||
-                                                    di_channel_unsent(&client->channel) == 0));
+    return client->held || (client->polling > 0 &&
+                            (client->polling_room > 0 || di_channel_unsent(&client->channel) == 0));
 }
 
 void di_client_pass_on(dari_client *client)

@@ -66,8 +66,7 @@ int di_dispatch_range(const di_dispatch *dispatch, uint32_t program, di_target *
     if (first == dispatch->count || dispatch->services[first].interface->program != program)
         return DARI_PROGRAM_UNAVAILABLE;
     size_t last = first;
-    while (last + 1 < dispatch->count &&
-           dispatch->services[last + 1].interface->program == program)
+    while (last + 1 < dispatch->count && dispatch->services[last + 1].interface->program == program)
         last++;
     ret_target->low = dispatch->services[first].interface->version;
     ret_target->high = dispatch->services[last].interface->version;

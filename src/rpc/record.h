@@ -14,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DI_RECORD_MARK 4u                        /* bytes of the word before a fragment */
-#define DI_RECORD_LAST UINT32_C(0x80000000)      /* its bit for the last fragment */
-#define DI_FRAGMENT_MAX ((size_t)0x7fffffff)     /* bytes of a fragment */
-#define DI_RECORD_GAP_MIN ((size_t)4096)         /* smaller gaps are not worth moving anything */
+#define DI_RECORD_MARK 4u                    /* bytes of the word before a fragment */
+#define DI_RECORD_LAST UINT32_C(0x80000000)  /* its bit for the last fragment */
+#define DI_FRAGMENT_MAX ((size_t)0x7fffffff) /* bytes of a fragment */
+#define DI_RECORD_GAP_MIN ((size_t)4096)     /* smaller gaps are not worth moving anything */
 
 enum di_record_state {
     DI_RECORD_PARTIAL = 0,  /* more bytes are needed; consume says how many are done with */
@@ -34,16 +34,16 @@ typedef struct di_record {
 } di_record;
 
 typedef struct di_record_reader {
-    size_t limit;     /* bytes of a record */
-    size_t head;      /* bytes of a record above the limit that are shown */
-    size_t begin;     /* of the stream's bytes: where the body gathered so far begins, */
-    size_t end;       /* where it ends, */
-    size_t scan;      /* and the first byte not looked at */
-    size_t left;      /* bytes of the current fragment from scan on */
-    bool in_record;   /* a fragment has begun */
-    bool last;        /* the current fragment is the last one */
-    bool oversized;   /* the record is above the limit: no more is gathered than head */
-    bool discarding;  /* its beginning was shown */
+    size_t limit;    /* bytes of a record */
+    size_t head;     /* bytes of a record above the limit that are shown */
+    size_t begin;    /* of the stream's bytes: where the body gathered so far begins, */
+    size_t end;      /* where it ends, */
+    size_t scan;     /* and the first byte not looked at */
+    size_t left;     /* bytes of the current fragment from scan on */
+    bool in_record;  /* a fragment has begun */
+    bool last;       /* the current fragment is the last one */
+    bool oversized;  /* the record is above the limit: no more is gathered than head */
+    bool discarding; /* its beginning was shown */
 } di_record_reader;
 
 /* `head` bytes of an oversized record are shown; `limit` is at least that many. */

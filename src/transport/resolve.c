@@ -28,9 +28,8 @@ typedef struct lookup {
 
 static int ask(const char *host, const char *port, int flags, struct addrinfo **ret_addresses)
 {
-    struct addrinfo hints = {.ai_flags = flags | AI_NUMERICSERV,
-                             .ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {
+        .ai_flags = flags | AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     return getaddrinfo(host, port, &hints, ret_addresses);
 }
 
@@ -122,16 +121,15 @@ static bool wait_for(lookup *look, uint64_t deadline)
     int cause = 0;
     pthread_mutex_lock(&look->lock);
     while (!look->done && cause != ETIMEDOUT)
-        cause = deadline == DI_NEVER
-                    ? pthread_cond_wait(&look->finished, &look->lock)
-                    : pthread_cond_timedwait(&look->finished, &look->lock, &until);
+        cause = deadline == DI_NEVER ? pthread_cond_wait(&look->finished, &look->lock)
+                                     : pthread_cond_timedwait(&look->finished, &look->lock, &until);
     bool done = look->done;
     look->abandoned = !done;
     pthread_mutex_unlock(&look->lock);
     return done;
 }
 
-int di_resolve(const char *host, const char *port, uint64_t deadline,
+int di_resolve_address(const char *host, const char *port, uint64_t deadline,
                struct addrinfo **ret_addresses, di_failure *failure)
 {
     struct addrinfo *addresses = NULL;

@@ -11,7 +11,7 @@ struct addrinfo;
  * caller frees them with freeaddrinfo. A number is read at once; a name is looked up by a thread of
  * its own, which nobody waits for once the deadline has passed.
  * Errors: DARI_ADDRESS (no such name), DARI_DEADLINE, DARI_NO_MEMORY, DARI_ERRNO. */
-int di_resolve(const char *host, const char *port, uint64_t deadline,
+int di_resolve_address(const char *host, const char *port, uint64_t deadline,
                struct addrinfo **ret_addresses, di_failure *ret_failure);
 
 #endif

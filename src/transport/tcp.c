@@ -99,9 +99,8 @@ static int parse(const char *rest, tcp_place *place, di_failure *failure)
     if (size == 0)
         return fail(failure, "the host is missing");
     if (size >= HOST_SIZE) {
-        *failure = (di_failure){.words = "the host name is too long",
-                                .found = (int64_t)size,
-                                .allowed = HOST_SIZE - 1};
+        *failure = (di_failure){
+            .words = "the host name is too long", .found = (int64_t)size, .allowed = HOST_SIZE - 1};
         return DARI_ADDRESS;
     }
     if (!place->bracketed && memchr(host, ':', size))
@@ -185,7 +184,7 @@ static int tcp_connect(const char *rest, uint64_t deadline, di_connection **ret_
     int descriptor = -1;
     int error = parse(rest, &place, failure);
     if (error == 0)
-        error = di_resolve(place.host, place.port, deadline, &addresses, failure);
+        error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
     if (error < 0)
         return error;
     error = connect_any(addresses, deadline, &descriptor, failure);
@@ -281,7 +280,7 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
     int descriptor = -1;
     int error = parse(rest, &place, failure);
     if (error == 0)
-        error = di_resolve(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS), &addresses,
+        error = di_resolve_address(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS), &addresses,
                            failure);
     if (error < 0)
         return error;

@@ -46,7 +46,8 @@ typedef struct di_connection_ops {
     /* Takes the last `size` committed bytes back; they are at most those unsent. */
     void (*withdraw)(di_connection *connection, size_t size);
 
-    /* `want`: bytes beyond which peek need not grow at once, at least 1: room is made for that many. */
+    /* `want`: bytes beyond which peek need not grow at once, at least 1: room is made for that
+     * many. */
     int (*receive)(di_connection *connection, size_t want);
     uint8_t *(*peek)(const di_connection *connection, size_t *ret_size);
     void (*consume)(di_connection *connection, size_t size);

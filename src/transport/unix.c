@@ -28,8 +28,8 @@ typedef struct di_unix_listener {
     di_listener head;
     di_fork_guard guard; /* a child that inherited this removes no files */
     di_text address;
-    di_text lock_path;   /* empty for an abstract name */
-    int lock;            /* -1 for an abstract name */
+    di_text lock_path;                                    /* empty for an abstract name */
+    int lock;                                             /* -1 for an abstract name */
     char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* what was bound, or "" */
 } di_unix_listener;
 

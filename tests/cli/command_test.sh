@@ -38,8 +38,8 @@ check "a full standard output is an error" exits 1 "No space left on device"
 documented() {
     "$DARI" help gen >help
     for option in o I D MD; do
-        grep -q "^\.It Fl $option\b" "$DARI_SOURCE/man/dari-gen.1" && grep -q -e "^  -$option " help ||
-            return 1
+        grep -q "^\.It Fl $option\b" "$DARI_SOURCE/man/dari-gen.1" &&
+            grep -q -e "^  -$option " help || return 1
     done
     for option in prefix extern strings sizes; do
         grep -q "^\.It Fl -$option\b" "$DARI_SOURCE/man/dari-gen.1" &&

@@ -57,7 +57,8 @@ mkdir sub
 cp calc.x sub/calc.x
 rm -f out/*
 run "$DARI" gen -o out calc.x sub/calc.x
-check "two files of one stem are a usage error" exits 2 "calc.x and sub/calc.x would both be written"
+check "two files of one stem are a usage error" \
+    exits 2 "calc.x and sub/calc.x would both be written to calc.h"
 check "and nothing is written" nothing out calc
 
 rm -f out/*
@@ -119,7 +120,10 @@ rmdir out/calc.c
 rm -f out/*
 full_disk() {
     # Through a pipe, because the limit holds for the file of the messages too.
-    { (trap '' XFSZ && ulimit -f 0 && exec "$DARI" gen -o out calc.x) 2>&1; echo $? >code; } | cat >&2
+    {
+        (trap '' XFSZ && ulimit -f 0 && exec "$DARI" gen -o out calc.x) 2>&1
+        echo $? >code
+    } | cat >&2
     return "$(cat code)"
 }
 run full_disk

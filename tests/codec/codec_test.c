@@ -2,7 +2,8 @@
 /* What must hold for every type of every interface file: values go round, and whatever is wrong with
  * a message or a value is found and nothing more happens. Linked with one file's codecs and table.
  *
- * CODEC_SEED chooses the random values (printed; 1), CODEC_ROUNDS how many of them each type gets. */
+ * CODEC_SEED chooses the random values (printed; 1), CODEC_ROUNDS how many of them each type gets;
+ * DARI_LONG makes them thousands. */
 #include "codec.h"
 #include "guard.h"
 
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS_DEFAULT 100
+#define ROUNDS_DEFAULT (getenv("DARI_LONG") ? 5000 : 100)
 #define SAMPLES 3              /* messages of each type that are damaged */
 #define SAMPLE_PARTS 24
 #define SAMPLE_SIZE_MAX 1200u
@@ -323,6 +324,62 @@ static void check_lengths(codec_trial *trial)
         }
 }
 
+/* Puts one byte or element more than the bound into the value, all of them valid. */
+static void make_too_long(codec_trial *trial, const model_type *type, uint8_t *at)
+{
+    uint32_t count = type->bound + 1;
+    size_t width = type->kind == MODEL_VARIABLE ? type->element->size : 1;
+    uint8_t *data = model_random_take(&trial->random, count * width + 1);
+    if (type->kind == MODEL_VARIABLE)
+        model_random_fill(&trial->random, type->element, data, 1);
+    else
+        memset(data, 'x', 1);
+    for (uint32_t i = 1; i < count; i++)
+        memcpy(data + i * width, data, width);
+    if (type->kind == MODEL_STRING) {
+        memcpy(at, &data, sizeof data);
+        return;
+    }
+    memcpy(at, &count, sizeof count);
+    memcpy(at + MODEL_POINTER_OFFSET, &data, sizeof data);
+}
+
+static void check_too_long(codec_trial *trial, const model_mark *mark)
+{
+    uint8_t was[2 * sizeof(void *)];
+    dari_fault fault;
+    const model_type *type = mark->type;
+    memcpy(was, mark->address, type->size);
+    make_too_long(trial, type, mark->address);
+    if (model_render(&trial->again, trial->codec->type, trial->value))
+        FAIL(trial, "the model takes a value that is too long");
+    size_t size = trial->again.size;
+    const uint8_t *message = guard_copy(&trial->in, trial->again.bytes, size);
+    int error = decode(trial, message, size, 0, true, &fault);
+    if (error != DARI_BOUND || !names_place(trial, &fault, mark))
+        FAIL(trial, "%s, one too many: %s in %s", mark->field ? mark->field : "",
+             dari_error_name(error), fault.field ? fault.field : "nothing");
+    memcpy(mark->address, was, type->size);
+}
+
+#define BOUND_TRIED_MAX 5000u
+
+static void check_bounds(codec_trial *trial)
+{
+    for (unsigned sample = 0; sample < SAMPLES && make_sample(trial, sample); sample++)
+        for (size_t i = 0; i < trial->bytes.mark_count; i++) {
+            const model_mark *mark = &trial->bytes.marks[i];
+            if (mark->kind == MARK_LENGTH && mark->type->bound <= BOUND_TRIED_MAX)
+                check_too_long(trial, mark);
+        }
+}
+
+static void every_bound_is_kept(void **state)
+{
+    (void)state;
+    for_each_codec(check_bounds);
+}
+
 static void every_wrong_length_is_refused(void **state)
 {
     (void)state;
@@ -602,6 +659,7 @@ int main(void)
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_corruption_is_judged),
         cmocka_unit_test(every_wrong_length_is_refused),
+        cmocka_unit_test(every_bound_is_kept),
         cmocka_unit_test(each_switch_tolerates_its_own),
         cmocka_unit_test(every_invalid_value_is_refused),
         cmocka_unit_test(every_budget_is_kept),

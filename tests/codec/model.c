@@ -170,9 +170,9 @@ static void render_counted(model_rendering *rendering, const model_type *type, c
     const uint8_t *data;
     memcpy(&count, value, sizeof count);
     memcpy(&data, (const uint8_t *)value + MODEL_POINTER_OFFSET, sizeof data);
-    rendering->failed |= count > type->bound || (count && !data && type->size);
+    rendering->failed |= count > type->bound || (count && !data);
     render_word(rendering, MARK_LENGTH, type, field, value, count);
-    if (rendering->failed)
+    if (!data)
         return;
     if (type->kind != MODEL_VARIABLE) {
         if (type->kind == MODEL_TEXT && count)

@@ -96,8 +96,8 @@ typedef struct model_rendering {
     bool failed; /* memory ran out, or the value is none of its type */
 } model_rendering;
 
-/* Writes the bytes of a value, with marks. Start with a zeroed one, or one that was freed.
- * Returns whether the value is valid. */
+/* Writes the bytes of a value, with marks. Start with a zeroed one, or one that was freed. Returns
+ * whether the value is valid; what is not gets bytes nevertheless, so that it can be sent. */
 bool model_render(model_rendering *rendering, const model_type *type, const void *value);
 void model_rendering_free(model_rendering *rendering);
 

@@ -195,8 +195,7 @@ static void a_large_message_takes_few_system_calls(void **state)
         opaque_data ret;
         if (round == 4)
             client = spent;
-        assert_int_equal(
-            echo_data_1(sides.client, &(opaque_data){1 << 20, bytes}, &ret, &call), 0);
+        assert_int_equal(echo_data_1(sides.client, &(opaque_data){1 << 20, bytes}, &ret, &call), 0);
         dari_call_reset(&call);
     }
     /* The kernel takes some 200 KB at once; both sides work at the same time. */

@@ -335,8 +335,7 @@ size_t raw_read_record(di_connection *connection, void *body, size_t room)
     return size;
 }
 
-uint8_t *raw_call(uint8_t *at, uint32_t xid, uint32_t program, uint32_t version,
-                  uint32_t procedure)
+uint8_t *raw_call(uint8_t *at, uint32_t xid, uint32_t program, uint32_t version, uint32_t procedure)
 {
     const uint32_t words[10] = {xid, 0, 2, program, version, procedure, 0, 0, 0, 0};
     for (size_t i = 0; i < 10; i++)

@@ -30,20 +30,20 @@ extern const size_t scheme_count;
 typedef struct test_fixture {
     const test_scheme *scheme;
     char directory[64];
-    char address[192];       /* to listen at; then, once something listens, to connect to */
+    char address[192]; /* to listen at; then, once something listens, to connect to */
     dari_server *server;
     dari_server_options options;
     pthread_t thread;
     bool running;
     int run_result;
 
-    pthread_mutex_t lock;    /* guards what follows */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    bool gate_closed;        /* handlers wait */
-    unsigned entered;        /* calls that have reached a handler */
-    unsigned logged;         /* lines that the server's log got */
-    int log_error;           /* of the last one */
-    char log_text[512];      /* the last one */
+    bool gate_closed;   /* handlers wait */
+    unsigned entered;   /* calls that have reached a handler */
+    unsigned logged;    /* lines that the server's log got */
+    int log_error;      /* of the last one */
+    char log_text[512]; /* the last one */
 } test_fixture;
 
 /* Whether this machine has the scheme: not all have IPv6. */

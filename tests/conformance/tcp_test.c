@@ -60,7 +60,8 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
         errno = EIO;
         return EAI_SYSTEM;
     }
-    return strcmp(host, "localhost") == 0 ? __real_getaddrinfo("127.0.0.1", port, hints, result) : EAI_NONAME;
+    return strcmp(host, "localhost") == 0 ? __real_getaddrinfo("127.0.0.1", port, hints, result)
+                                          : EAI_NONAME;
 }
 
 static int connect_words(const char *address, const char *words)
@@ -171,8 +172,8 @@ static void a_silent_address_leaves_time_for_the_next(void **state)
     snprintf(address, sizeof address, "tcp://127.0.0.77:%u", ntohs(first.sin_port));
     int filled = 0;
     for (int i = 0; i < 4 && filled == 0; i++)
-        filled = dari_connect(address, &(dari_client_options){.deadline_ns = 30 * DARI_MS},
-                              &fillers[i]);
+        filled =
+            dari_connect(address, &(dari_client_options){.deadline_ns = 30 * DARI_MS}, &fillers[i]);
     assert_int_equal(filled, DARI_DEADLINE);
     dari_client *client = NULL;
     uint64_t before = di_now();
@@ -242,8 +243,8 @@ static void messages_are_not_delayed(void **state)
     for (int i = 0; i < 2; i++) {
         int value = 0;
         socklen_t size = sizeof value;
-        assert_int_equal(
-            getsockopt(sides[i]->descriptor, IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
+        assert_int_equal(getsockopt(sides[i]->descriptor, IPPROTO_TCP, TCP_NODELAY, &value, &size),
+                         0);
         assert_true(value);
         raw_close(sides[i]);
     }

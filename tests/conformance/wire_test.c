@@ -73,8 +73,8 @@ static void expect(di_connection *peer, const uint32_t *words, size_t count)
         assert_int_equal(dari_get_u32(reply + 4 * i), words[i]);
 }
 
-#define EXPECT(peer, ...)                                                                          \
-    expect(peer, (const uint32_t[]){__VA_ARGS__},                                                  \
+#define EXPECT(peer, ...)                         \
+    expect(peer, (const uint32_t[]){__VA_ARGS__}, \
            sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 static void check_lives(wire_server *wire)
@@ -177,8 +177,7 @@ static void another_version_of_rpc(void **state)
 }
 
 /* A call of ADD with a credential and a verifier of these sizes. */
-static size_t make_authentic(uint8_t *body, uint32_t flavor, uint32_t credential,
-                             uint32_t verifier)
+static size_t make_authentic(uint8_t *body, uint32_t flavor, uint32_t credential, uint32_t verifier)
 {
     const uint32_t words[] = {5, 0, 2, ECHO, 1, 2, flavor, credential};
     uint8_t *at = body;
@@ -197,13 +196,12 @@ static void credentials(void **state)
     static const struct {
         uint32_t flavor, credential, verifier, status;
     } cases[] = {
-        {0, 0, 0, 0},   {1, 20, 0, 0},  {0, 400, 400, 0}, {0, 397, 3, 0},  {0, 401, 0, 1},
-        {0, 404, 0, 1}, {0, 0, 404, 3}, {0, 0, 401, 3},   {77, 0, 0, 2},   {2, 8, 0, 2},
-        {6, 20, 0, 2},  {7, 0, 0, 2},
+        {0, 0, 0, 0},   {1, 20, 0, 0},  {0, 400, 400, 0}, {0, 397, 3, 0},
+        {0, 401, 0, 1}, {0, 404, 0, 1}, {0, 0, 404, 3},   {0, 0, 401, 3},
+        {77, 0, 0, 2},  {2, 8, 0, 2},   {6, 20, 0, 2},    {7, 0, 0, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t size = make_authentic(body, cases[i].flavor, cases[i].credential,
-                                     cases[i].verifier);
+        size_t size = make_authentic(body, cases[i].flavor, cases[i].credential, cases[i].verifier);
         raw_send_record(wire->peer, body, size);
         if (cases[i].status == 0)
             EXPECT(wire->peer, 5, 1, 0, 0, 0, 0, 5);
@@ -224,16 +222,21 @@ static void programs_versions_procedures(void **state)
     static const struct {
         uint32_t program, version, procedure, status;
     } cases[] = {
-        {ECHO + 1, 1, 0, DI_PROG_UNAVAIL},   {0, 0, 0, DI_PROG_UNAVAIL},
-        {UINT32_MAX, 1, 1, DI_PROG_UNAVAIL}, {ECHO, 1, 5, DI_PROC_UNAVAIL},
-        {ECHO, 1, 7, DI_PROC_UNAVAIL},       {ECHO, 1, UINT32_MAX, DI_PROC_UNAVAIL},
-        {ECHO, 1, 6, DI_PROC_UNAVAIL},       {ECHO, 4, 2, DI_PROC_UNAVAIL},
-        {ECHO, 1, 0, DI_SUCCESS},            {ECHO, 4, 0, DI_SUCCESS},
+        {ECHO + 1, 1, 0, DI_PROG_UNAVAIL},
+        {0, 0, 0, DI_PROG_UNAVAIL},
+        {UINT32_MAX, 1, 1, DI_PROG_UNAVAIL},
+        {ECHO, 1, 5, DI_PROC_UNAVAIL},
+        {ECHO, 1, 7, DI_PROC_UNAVAIL},
+        {ECHO, 1, UINT32_MAX, DI_PROC_UNAVAIL},
+        {ECHO, 1, 6, DI_PROC_UNAVAIL},
+        {ECHO, 4, 2, DI_PROC_UNAVAIL},
+        {ECHO, 1, 0, DI_SUCCESS},
+        {ECHO, 4, 0, DI_SUCCESS},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t size = (size_t)(raw_call(body, 3, cases[i].program, cases[i].version,
-                                        cases[i].procedure) -
-                               body);
+        size_t size =
+            (size_t)(raw_call(body, 3, cases[i].program, cases[i].version, cases[i].procedure) -
+                     body);
         raw_send_record(wire->peer, body, size);
         EXPECT(wire->peer, 3, 1, 0, 0, 0, cases[i].status);
     }
@@ -471,8 +474,8 @@ static void set_answer(wire_client *wire, const uint32_t *words, size_t count)
     wire->xid_count = count > 0;
 }
 
-#define ANSWER(wire, ...)                                                                          \
-    set_answer(wire, (const uint32_t[]){__VA_ARGS__},                                              \
+#define ANSWER(wire, ...)                             \
+    set_answer(wire, (const uint32_t[]){__VA_ARGS__}, \
                sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 static void check_client_lives(wire_client *wire)
@@ -525,20 +528,20 @@ static void replies_that_are_none(void **state)
 {
     wire_client *wire = *state;
     static const uint32_t replies[][12] = {
-        {2, 0, 1},                            /* ends after the type */
-        {3, 0, 1, 0},                         /* ends after reply_stat */
-        {3, 0, 1, 2},                         /* no reply_stat */
-        {3, 0, 1, 1},                         /* ends before reject_stat */
-        {5, 0, 1, 1, 0, 2},                   /* ends within the range */
-        {5, 0, 1, 1, 2, 0},                   /* no reject_stat */
-        {4, 0, 1, 1, 1},                      /* ends before auth_stat */
-        {5, 0, 1, 0, 0, 0},                   /* ends before accept_stat */
-        {6, 0, 1, 0, 0, 0, 6},                /* no accept_stat */
-        {6, 0, 1, 0, 0, 0, UINT32_MAX},       /* no accept_stat */
-        {7, 0, 1, 0, 0, 0, 2, 1},             /* ends within the range */
-        {7, 0, 1, 0, 0, 401, 0, 0},           /* verifier too long */
-        {7, 0, 1, 0, 0, UINT32_MAX, 0, 0},    /* verifier much too long */
-        {7, 0, 1, 0, 0, 12, 0, 0},            /* verifier that is not there */
+        {2, 0, 1},                         /* ends after the type */
+        {3, 0, 1, 0},                      /* ends after reply_stat */
+        {3, 0, 1, 2},                      /* no reply_stat */
+        {3, 0, 1, 1},                      /* ends before reject_stat */
+        {5, 0, 1, 1, 0, 2},                /* ends within the range */
+        {5, 0, 1, 1, 2, 0},                /* no reject_stat */
+        {4, 0, 1, 1, 1},                   /* ends before auth_stat */
+        {5, 0, 1, 0, 0, 0},                /* ends before accept_stat */
+        {6, 0, 1, 0, 0, 0, 6},             /* no accept_stat */
+        {6, 0, 1, 0, 0, 0, UINT32_MAX},    /* no accept_stat */
+        {7, 0, 1, 0, 0, 0, 2, 1},          /* ends within the range */
+        {7, 0, 1, 0, 0, 401, 0, 0},        /* verifier too long */
+        {7, 0, 1, 0, 0, UINT32_MAX, 0, 0}, /* verifier much too long */
+        {7, 0, 1, 0, 0, 12, 0, 0},         /* verifier that is not there */
     };
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
         set_answer(wire, replies[i] + 1, replies[i][0]);

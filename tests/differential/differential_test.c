@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS_DEFAULT 200
+#define ROUNDS_DEFAULT (getenv("DARI_LONG") ? 5000 : 200)
 
 typedef struct codec_comparison {
     const codec_entry *codec;

@@ -40,7 +40,8 @@ static size_t put_stream(uint8_t *at, uint32_t *random)
     for (int i = 0; i < 8; i++)
         *at++ = (uint8_t)next_random(random);
     for (int i = 0; i < 12; i++) {
-        uint32_t size = next_random(random) % 4 ? next_random(random) % 8 : next_random(random) % 200;
+        uint32_t size =
+            next_random(random) % 4 ? next_random(random) % 8 : next_random(random) % 200;
         uint32_t last = next_random(random) % 3 ? 0 : 0x80000000u;
         at += put_words(at, &(uint32_t){size | last}, 1);
         memset(at, i, size);

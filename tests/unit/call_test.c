@@ -33,8 +33,7 @@ static void outcomes_in_words(void **state)
         {{.error = DARI_RPC_MISMATCH, .low = 3, .high = 3},
          "RPC_MISMATCH: the server has versions 3 to 3"},
         {{.error = DARI_ERRNO, .system_error = EMFILE}, "Too many open files"},
-        {{.error = DARI_ADDRESS,
-          .fault = {DARI_ADDRESS, "the path is too long", 0, 200, 107}},
+        {{.error = DARI_ADDRESS, .fault = {DARI_ADDRESS, "the path is too long", 0, 200, 107}},
          "the path is too long (200, at most 107)"},
         {{.error = DARI_ADDRESS, .fault = {DARI_ADDRESS, "the port is missing", 0, 0, 0}},
          "the port is missing"},
@@ -123,12 +122,9 @@ static void reset_keeps_what_goes_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(outcomes_in_words),
-        cmocka_unit_test(faults_in_words),
-        cmocka_unit_test(refusals_in_words),
-        cmocka_unit_test(a_context_that_was_not_used),
-        cmocka_unit_test(long_addresses_are_cut),
-        cmocka_unit_test(reset_keeps_what_goes_in),
+        cmocka_unit_test(outcomes_in_words),      cmocka_unit_test(faults_in_words),
+        cmocka_unit_test(refusals_in_words),      cmocka_unit_test(a_context_that_was_not_used),
+        cmocka_unit_test(long_addresses_are_cut), cmocka_unit_test(reset_keeps_what_goes_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,9 +78,9 @@ static void loopback_close(di_connection *connection)
     di_buffer_free(&((loopback_connection *)connection)->in);
 }
 
-#define LOOPBACK_OPS                                                                               \
-    .reserve = loopback_reserve, .commit = loopback_commit, .unsent = loopback_unsent,             \
-    .withdraw = loopback_withdraw, .flush = loopback_flush, .receive = loopback_receive,           \
+#define LOOPBACK_OPS                                                                     \
+    .reserve = loopback_reserve, .commit = loopback_commit, .unsent = loopback_unsent,   \
+    .withdraw = loopback_withdraw, .flush = loopback_flush, .receive = loopback_receive, \
     .peek = loopback_peek, .consume = loopback_consume, .close = loopback_close
 
 static const di_connection_ops stream_ops = {.keeps_boundaries = false, LOOPBACK_OPS};

@@ -43,8 +43,7 @@ static void find(const di_dispatch *dispatch, uint32_t program, uint32_t version
 static void check_range(const di_dispatch *dispatch, uint32_t program, uint32_t low, uint32_t high)
 {
     di_target target = {0};
-    assert_int_equal(di_dispatch_find(dispatch, program, 1000, 1, &target),
-                     DARI_PROGRAM_MISMATCH);
+    assert_int_equal(di_dispatch_find(dispatch, program, 1000, 1, &target), DARI_PROGRAM_MISMATCH);
     assert_int_equal(target.low, low);
     assert_int_equal(target.high, high);
 }
@@ -62,9 +61,8 @@ static void programs_in_any_order(void **state)
         assert_int_equal(di_dispatch_add(&dispatch, &(di_service){&interfaces[i], NULL, NULL}), 0);
         for (size_t j = 0; j <= i; j++) {
             find(&dispatch, keys[j][0], keys[j][1], 1, 0);
-            assert_int_equal(
-                di_dispatch_add(&dispatch, &(di_service){&interfaces[j], NULL, NULL}),
-                DARI_IN_USE);
+            assert_int_equal(di_dispatch_add(&dispatch, &(di_service){&interfaces[j], NULL, NULL}),
+                             DARI_IN_USE);
         }
     }
     check_range(&dispatch, 50, 1, 7);

@@ -178,12 +178,9 @@ static void the_first_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_call_goes_round),
-        cmocka_unit_test(the_bytes_of_a_call),
-        cmocka_unit_test(every_truncation_of_a_call),
-        cmocka_unit_test(calls_that_are_refused),
-        cmocka_unit_test(every_reply_goes_round),
-        cmocka_unit_test(the_first_words),
+        cmocka_unit_test(a_call_goes_round),          cmocka_unit_test(the_bytes_of_a_call),
+        cmocka_unit_test(every_truncation_of_a_call), cmocka_unit_test(calls_that_are_refused),
+        cmocka_unit_test(every_reply_goes_round),     cmocka_unit_test(the_first_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

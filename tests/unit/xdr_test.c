@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The pieces that generated codecs are made of. */
-#include <dari/xdr.h>
+/* The pieces that generated codecs are made of; those for loops, in xdr_inline.h, pass the same tests. */
+#include <dari/xdr_inline.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,34 @@
 #include <string.h>
 
 #define RED 0xc3
+
+/* The functions that come in two forms. */
+typedef struct xdr_form {
+    uint8_t *(*put_bytes)(uint8_t *, const void *, uint32_t);
+    uint8_t *(*put_opaque)(uint8_t *, dari_opaque);
+    uint8_t *(*put_string)(uint8_t *, const char *);
+    uint8_t *(*put_text)(uint8_t *, dari_text);
+    const uint8_t *(*get_opaque)(dari_decoder *, const uint8_t *, uint32_t, uint32_t, dari_opaque *,
+                                 const char *);
+    const uint8_t *(*get_string)(dari_decoder *, const uint8_t *, uint32_t, uint32_t, char **,
+                                 const char *);
+    const uint8_t *(*get_text)(dari_decoder *, const uint8_t *, uint32_t, uint32_t, dari_text *,
+                               const char *);
+} xdr_form;
+
+static const xdr_form called = {dari_put_bytes,  dari_put_opaque, dari_put_string, dari_put_text,
+                                dari_get_opaque, dari_get_string, dari_get_text};
+static const xdr_form inlined = {
+    dari_inline_put_bytes,  dari_inline_put_opaque, dari_inline_put_string, dari_inline_put_text,
+    dari_inline_get_opaque, dari_inline_get_string, dari_inline_get_text};
+
+/* The form under test: every such test begins with choosing it. */
+static const xdr_form *form;
+
+/* One test for each form. */
+#define IN_BOTH_FORMS(test)                                                                        \
+    {#test, test, NULL, NULL, (void *)(uintptr_t)&called},                                         \
+    {#test "_inline", test, NULL, NULL, (void *)(uintptr_t)&inlined}
 
 static void numbers_are_big_endian(void **state)
 {
@@ -82,13 +110,13 @@ static void floating_numbers_keep_every_bit(void **state)
 
 static void opaque_data_is_padded_with_zeros(void **state)
 {
-    (void)state;
+    form = *state;
     uint8_t data[300], out[320];
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i | 1);
     for (uint32_t size = 0; size <= sizeof data; size++) {
         memset(out, RED, sizeof out);
-        uint8_t *end = dari_put_bytes(out, data, size);
+        uint8_t *end = form->put_bytes(out, data, size);
         size_t padded = (size + 3u) / 4 * 4;
         assert_ptr_equal(end, out + padded);
         assert_memory_equal(out, data, size);
@@ -96,13 +124,33 @@ static void opaque_data_is_padded_with_zeros(void **state)
             assert_int_equal(out[i], 0);
         assert_int_equal(out[padded], RED);
         memset(out, RED, sizeof out);
-        end = dari_put_opaque(out, (dari_opaque){size, data});
+        end = form->put_opaque(out, (dari_opaque){size, data});
         assert_ptr_equal(end, out + 4 + padded);
         assert_int_equal(dari_get_u32(out), size);
         assert_memory_equal(out + 4, data, size);
         assert_int_equal(out[4 + padded], RED);
     }
     assert_true(dari_padded(UINT32_MAX) == UINT64_C(0x100000000));
+}
+
+static void strings_are_written_with_length_and_padding(void **state)
+{
+    form = *state;
+    char text[301] = "";
+    uint8_t out[320], expected[320];
+    for (uint32_t size = 0; size < sizeof text; size++) {
+        memset(text, 'a' + (int)(size % 26), size);
+        memset(out, RED, sizeof out);
+        memset(expected, RED, sizeof expected);
+        dari_put_u32(expected, size);
+        memset(expected + 4, 0, (size_t)dari_padded(size));
+        memcpy(expected + 4, text, size);
+        assert_ptr_equal(form->put_string(out, text), out + 4 + dari_padded(size));
+        assert_memory_equal(out, expected, sizeof out);
+        memset(out, RED, sizeof out);
+        assert_ptr_equal(form->put_text(out, (dari_text){size, text}), out + 4 + dari_padded(size));
+        assert_memory_equal(out, expected, sizeof out);
+    }
 }
 
 /* Adds to an empty sum and returns it. */
@@ -279,18 +327,18 @@ static int end(xdr_reading *reading)
 
 static const uint8_t *get_string(xdr_reading *reading, uint32_t bound, char **ret_text)
 {
-    return dari_get_string(&reading->decoder, reading->message, bound, 0, ret_text, "x");
+    return form->get_string(&reading->decoder, reading->message, bound, 0, ret_text, "x");
 }
 
 static const uint8_t *get_opaque(xdr_reading *reading, uint32_t bound, uint32_t following,
                                  dari_opaque *ret_opaque)
 {
-    return dari_get_opaque(&reading->decoder, reading->message, bound, following, ret_opaque, "x");
+    return form->get_opaque(&reading->decoder, reading->message, bound, following, ret_opaque, "x");
 }
 
 static const uint8_t *get_text(xdr_reading *reading, uint32_t bound, dari_text *ret_text)
 {
-    return dari_get_text(&reading->decoder, reading->message, bound, 0, ret_text, "x");
+    return form->get_text(&reading->decoder, reading->message, bound, 0, ret_text, "x");
 }
 
 static size_t padded(uint32_t size)
@@ -307,7 +355,7 @@ static void fill_text(uint8_t *at, uint32_t size)
 
 static void strings_of_every_size_are_read(void **state)
 {
-    (void)state;
+    form = *state;
     uint8_t data[320];
     for (uint32_t size = 0; size <= 300; size++) {
         xdr_reading reading;
@@ -327,7 +375,7 @@ static void strings_of_every_size_are_read(void **state)
 
 static void zero_bytes_in_strings_are_refused(void **state)
 {
-    (void)state;
+    form = *state;
     uint8_t data[160];
     for (uint32_t size = 1; size <= 150; size++)
         for (uint32_t where = 0; where < size; where++) {
@@ -354,7 +402,7 @@ static void zero_bytes_in_strings_are_refused(void **state)
 
 static void bytes_beside_zero_are_no_zero(void **state)
 {
-    (void)state;
+    form = *state;
     static const uint32_t sizes[] = {3, 7, 8, 15, 16, 31};
     /* Each byte value at each place, with the values 1 and 0x80 around it. */
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
@@ -374,7 +422,7 @@ static void bytes_beside_zero_are_no_zero(void **state)
 
 static void padding_must_be_zero(void **state)
 {
-    (void)state;
+    form = *state;
     uint8_t data[160];
     for (uint32_t size = 1; size <= 150; size++)
         for (uint32_t where = size; where < padded(size); where++) {
@@ -406,7 +454,7 @@ static void padding_must_be_zero(void **state)
 
 static void opaque_data_is_borrowed_or_copied(void **state)
 {
-    (void)state;
+    form = *state;
     static const uint8_t data[8] = {1, 2, 3, 4, 5};
     xdr_reading reading;
     dari_opaque opaque;
@@ -429,7 +477,7 @@ static void opaque_data_is_borrowed_or_copied(void **state)
 
 static void texts_may_have_zero_bytes_on_request(void **state)
 {
-    (void)state;
+    form = *state;
     static const uint8_t data[8] = {1, 2, 0, 4, 5};
     xdr_reading reading;
     dari_text text;
@@ -443,7 +491,7 @@ static void texts_may_have_zero_bytes_on_request(void **state)
 
 static void lengths_are_not_believed(void **state)
 {
-    (void)state;
+    form = *state;
     static const uint32_t lengths[] = {9, 12, 13, 0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd,
                                        0xffffffff};
     static const uint8_t data[8] = "abcdefgh";
@@ -465,9 +513,31 @@ static void lengths_are_not_believed(void **state)
     }
 }
 
+static void one_byte_beyond_the_bound_is_refused(void **state)
+{
+    form = *state;
+    uint8_t data[160];
+    for (uint32_t size = 1; size <= 150; size++) {
+        xdr_reading reading;
+        char *text;
+        dari_text span;
+        dari_opaque opaque;
+        fill_text(data, size);
+        begin_sized(&reading, size, data, padded(size));
+        assert_null(get_string(&reading, size - 1, &text));
+        assert_int_equal(end(&reading), DARI_BOUND);
+        begin_sized(&reading, size, data, padded(size));
+        assert_null(get_opaque(&reading, size - 1, 0, &opaque));
+        assert_int_equal(end(&reading), DARI_BOUND);
+        begin_sized(&reading, size, data, padded(size));
+        assert_null(get_text(&reading, size - 1, &span));
+        assert_int_equal(end(&reading), DARI_BOUND);
+    }
+}
+
 static void what_follows_must_be_there_too(void **state)
 {
-    (void)state;
+    form = *state;
     static const uint8_t data[8] = "abcd";
     xdr_reading reading;
     dari_opaque opaque;
@@ -542,20 +612,34 @@ static void memory_has_a_budget(void **state)
     assert_int_equal(end(&reading), DARI_BUDGET);
 }
 
+static void strings_keep_the_budget(void **state)
+{
+    form = *state;
+    static const uint8_t data[8] = "abcdefg";
+    xdr_reading reading;
+    char *text;
+    begin_sized(&reading, 7, data, 8);
+    dari_arena_allow(&reading.arena, 16);
+    assert_non_null(get_string(&reading, 8, &text));
+    assert_non_null(get_string(&reading, 8, &text));
+    assert_null(get_string(&reading, 8, &text));
+    assert_int_equal(end(&reading), DARI_BUDGET);
+}
+
 static void no_arena_no_memory(void **state)
 {
-    (void)state;
+    form = *state;
     static const uint8_t message[12] = {0, 0, 0, 7, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 0};
     dari_decoder decoder;
     char *text;
     dari_opaque opaque;
     dari_decoder_init(&decoder, message, sizeof message, NULL);
-    assert_non_null(dari_get_opaque(&decoder, message, 8, 0, &opaque, "x"));
-    assert_null(dari_get_string(&decoder, message, 8, 0, &text, "x"));
+    assert_non_null(form->get_opaque(&decoder, message, 8, 0, &opaque, "x"));
+    assert_null(form->get_string(&decoder, message, 8, 0, &text, "x"));
     assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_INVALID);
     dari_decoder_init(&decoder, message, sizeof message, NULL);
     decoder.borrow = false;
-    assert_null(dari_get_opaque(&decoder, message, 8, 0, &opaque, "x"));
+    assert_null(form->get_opaque(&decoder, message, 8, 0, &opaque, "x"));
     assert_int_equal(dari_decoder_finish(&decoder, NULL), DARI_INVALID);
     dari_decoder_init(&decoder, message, sizeof message, NULL);
     assert_null(dari_take_array(&decoder, message, 1, 1, 4, 4, "x"));
@@ -633,24 +717,27 @@ int main(void)
         cmocka_unit_test(numbers_are_big_endian),
         cmocka_unit_test(numbers_come_back_at_any_alignment),
         cmocka_unit_test(floating_numbers_keep_every_bit),
-        cmocka_unit_test(opaque_data_is_padded_with_zeros),
+        IN_BOTH_FORMS(opaque_data_is_padded_with_zeros),
+        IN_BOTH_FORMS(strings_are_written_with_length_and_padding),
         cmocka_unit_test(sizes_are_checked_against_bounds),
         cmocka_unit_test(wrong_values_are_named),
         cmocka_unit_test(the_first_fault_stays),
         cmocka_unit_test(sums_do_not_overflow),
         cmocka_unit_test(depth_is_counted),
-        cmocka_unit_test(strings_of_every_size_are_read),
-        cmocka_unit_test(zero_bytes_in_strings_are_refused),
-        cmocka_unit_test(bytes_beside_zero_are_no_zero),
-        cmocka_unit_test(padding_must_be_zero),
-        cmocka_unit_test(opaque_data_is_borrowed_or_copied),
-        cmocka_unit_test(texts_may_have_zero_bytes_on_request),
-        cmocka_unit_test(lengths_are_not_believed),
-        cmocka_unit_test(what_follows_must_be_there_too),
+        IN_BOTH_FORMS(strings_of_every_size_are_read),
+        IN_BOTH_FORMS(zero_bytes_in_strings_are_refused),
+        IN_BOTH_FORMS(bytes_beside_zero_are_no_zero),
+        IN_BOTH_FORMS(padding_must_be_zero),
+        IN_BOTH_FORMS(opaque_data_is_borrowed_or_copied),
+        IN_BOTH_FORMS(texts_may_have_zero_bytes_on_request),
+        IN_BOTH_FORMS(lengths_are_not_believed),
+        IN_BOTH_FORMS(one_byte_beyond_the_bound_is_refused),
+        IN_BOTH_FORMS(what_follows_must_be_there_too),
         cmocka_unit_test(arrays_are_checked_before_memory_is_taken),
         cmocka_unit_test(elements_without_bytes_are_counted),
         cmocka_unit_test(memory_has_a_budget),
-        cmocka_unit_test(no_arena_no_memory),
+        IN_BOTH_FORMS(strings_keep_the_budget),
+        IN_BOTH_FORMS(no_arena_no_memory),
         cmocka_unit_test(bytes_after_the_value_are_refused),
         cmocka_unit_test(enums_and_booleans_are_tolerated_on_request),
         cmocka_unit_test(faults_read_well),

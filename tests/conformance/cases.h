@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The cases of the conformance suite, and what they share. A case gets a fixture that has begun. */
+#ifndef DARI_TEST_CASES_H
+#define DARI_TEST_CASES_H
+
+#include "conformance/harness.h"
+
+#define CASES(X)                         \
+    X(calls_are_answered)                \
+    X(an_address_is_told)                \
+    X(sizes_from_nothing_to_the_limit)   \
+    X(one_byte_over_the_limit)           \
+    X(a_call_over_the_servers_limit)     \
+    X(a_reply_over_the_clients_limit)    \
+    X(a_reply_over_the_servers_limit)    \
+    X(deadline_of_a_silent_server)       \
+    X(deadline_while_sending)            \
+    X(deadline_while_connecting)         \
+    X(a_late_reply_is_dropped)           \
+    X(both_sides_full)                   \
+    X(replies_that_nobody_reads)         \
+    X(half_close_gets_its_replies)       \
+    X(a_server_dies_before_it_reads)     \
+    X(a_server_dies_before_it_replies)   \
+    X(a_server_dies_within_a_reply)      \
+    X(a_server_dies_within_a_call)       \
+    X(clients_die_at_every_byte)         \
+    X(nobody_listens)                    \
+    X(an_address_in_use)                 \
+    X(descriptors_do_not_leak)           \
+    X(many_connections)                  \
+    X(connections_beyond_the_limit_wait) \
+    X(descriptors_run_out)               \
+    X(stop_before_run)                   \
+    X(stop_from_a_signal_handler)        \
+    X(a_loop_of_ones_own)                \
+    X(threads_share_a_client)            \
+    X(threads_share_a_dying_client)      \
+    X(threads_meet_their_own_deadlines)  \
+    X(a_child_inherits_nothing)          \
+    X(an_idle_connection_is_small)       \
+    X(handlers_errors_are_mapped)        \
+    X(results_outlive_the_client)
+
+#define DECLARE_CASE(name) void name(test_fixture *fixture);
+CASES(DECLARE_CASE)
+#undef DECLARE_CASE
+
+/* `size` bytes of a pattern; the caller frees them. */
+uint8_t *pattern(size_t size);
+
+/* Calls that must succeed. */
+void check_echo(dari_client *client, size_t size);
+void check_add(dari_client *client);
+
+/* The call's message is the fixture's address and `rest`. */
+void check_message(test_fixture *fixture, dari_call *call, const char *rest);
+
+/* Runs in a child, and expects 0; otherwise it returns the line that failed. */
+void check_child(int (*child)(test_fixture *), test_fixture *fixture);
+
+/* One round of a loop of our own: true where the server had something to do. */
+bool step(dari_server *server, int milliseconds);
+
+/* Commits an echo call of `size` bytes on a raw connection. */
+void queue_echo(di_connection *peer, uint32_t xid, uint32_t size);
+
+#endif

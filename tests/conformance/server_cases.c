@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: addresses, connections, descriptors, stopping, and loops of others. */
+#include "conformance/cases.h"
+
+#include "base/clock.h"
+#include "loop/server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+void an_address_is_told(test_fixture *fixture)
+{
+    fixture_listen(fixture);
+    assert_string_equal(dari_server_address(fixture->server, 0), fixture->address);
+    assert_null(dari_server_address(fixture->server, 1));
+    assert_null(strstr(fixture->address, ":0"));
+    if (fixture->scheme->has_path) {
+        struct stat status;
+        assert_int_equal(stat(fixture->address + strlen("unix:"), &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+    }
+}
+
+void an_address_in_use(test_fixture *fixture)
+{
+    fixture_serve(fixture);
+    dari_server *other = NULL;
+    assert_int_equal(dari_server_create(NULL, &other), 0);
+    assert_int_equal(dari_server_listen(other, fixture->address), DARI_IN_USE);
+    assert_non_null(strstr(dari_server_message(other), fixture->address));
+    dari_server_destroy(other);
+    dari_client *client = fixture_connect(fixture, NULL);
+    check_add(client);
+    dari_client_close(client);
+}
+
+static void use_once(test_fixture *fixture)
+{
+    fixture_serve(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    dari_call call = DARI_CALL(.deadline_ns = DARI_MS);
+    check_echo(client, 100000);
+    fixture_close_gate(fixture);
+    assert_int_equal(nothing_1(client, &call), DARI_DEADLINE);
+    fixture_open_gate(fixture);
+    dari_client_close(client);
+    fixture_stop(fixture);
+    assert_int_equal(dari_connect(fixture->address, &(dari_client_options){.call = &call}, &client),
+                     DARI_REFUSED);
+    dari_call_end(&call);
+}
+
+void descriptors_do_not_leak(test_fixture *fixture)
+{
+    use_once(fixture);
+    unsigned before = count_descriptors();
+    for (int i = 0; i < 20; i++)
+        use_once(fixture);
+    assert_int_equal(count_descriptors(), before);
+}
+
+void many_connections(test_fixture *fixture)
+{
+    enum { COUNT = 200 };
+    dari_client *clients[COUNT];
+    fixture_serve(fixture);
+    for (int i = 0; i < COUNT; i++)
+        clients[i] = fixture_connect(fixture, NULL);
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < COUNT; i++)
+            check_add(clients[i]);
+    for (int i = 0; i < COUNT; i += 2)
+        dari_client_close(clients[i]);
+    for (int i = 1; i < COUNT; i += 2) {
+        check_add(clients[i]);
+        dari_client_close(clients[i]);
+    }
+}
+
+void connections_beyond_the_limit_wait(test_fixture *fixture)
+{
+    fixture->options.connections_max = 2;
+    fixture_serve(fixture);
+    dari_client *clients[3];
+    for (int i = 0; i < 3; i++)
+        clients[i] = fixture_connect(fixture, NULL);
+    check_add(clients[0]);
+    check_add(clients[1]);
+    dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_MS);
+    assert_int_equal(nothing_1(clients[2], &call), DARI_DEADLINE);
+    dari_client_close(clients[0]);
+    check_add(clients[2]);
+    dari_client_close(clients[1]);
+    dari_client_close(clients[2]);
+    dari_call_end(&call);
+}
+
+static uint64_t cpu_time_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* In a child, whose limit of descriptors is its own: returns 0, or the line that failed. */
+static int run_out(test_fixture *fixture)
+{
+    enum { SPARE = 4 };
+    unsigned used = count_descriptors() - 1;
+    fixture_listen(fixture);
+    used += 3 + fixture->scheme->has_path;
+    /* The peers take descriptors of the same process: all that the limit leaves but SPARE. */
+    struct rlimit limit = {used + 8 + SPARE, used + 8 + SPARE};
+    di_connection *connections[8];
+    for (int i = 0; i < 8; i++)
+        connections[i] = raw_connect(fixture);
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return __LINE__;
+    uint8_t message[64], reply[64];
+    size_t size = (size_t)(raw_call(message, 1, ECHO, ECHO_V1, 0) - message);
+    for (int i = 0; i < 8; i++)
+        raw_send_record(connections[i], message, size);
+    while (fixture->logged == 0)
+        step(fixture->server, 1000);
+    if (fixture->log_error != DARI_ERRNO || !strstr(fixture->log_text, "Too many open files"))
+        return __LINE__;
+    /* For a while nothing can be done, and nothing is. */
+    uint64_t cpu = cpu_time_ns(), until = di_now() + 350 * DARI_MS;
+    int rounds = 0;
+    while (di_now() < until) {
+        step(fixture->server, 50);
+        rounds++;
+    }
+    if (rounds > 40 || cpu_time_ns() - cpu > 100 * DARI_MS || fixture->logged != 1)
+        return __LINE__;
+    /* Each one that closes lets another one in. */
+    for (int i = 0; i < 8; i++) {
+        struct pollfd answered = {.fd = connections[i]->descriptor, .events = POLLIN};
+        while (poll(&answered, 1, 0) == 0)
+            step(fixture->server, 200);
+        if (raw_read_record(connections[i], reply, sizeof reply) != 24)
+            return __LINE__;
+        raw_close(connections[i]);
+    }
+    return 0;
+}
+
+static int run_out_and_clean(test_fixture *fixture)
+{
+    int line = run_out(fixture);
+    dari_server_destroy(fixture->server);
+    return line;
+}
+
+void descriptors_run_out(test_fixture *fixture)
+{
+    check_child(run_out_and_clean, fixture);
+}
+
+void stop_before_run(test_fixture *fixture)
+{
+    fixture_listen(fixture);
+    dari_server_stop(fixture->server);
+    dari_server_stop(fixture->server);
+    assert_int_equal(dari_server_run(fixture->server), 0);
+    /* It counts once: the next run serves. */
+    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
+    fixture->running = true;
+    dari_client *client = fixture_connect(fixture, NULL);
+    check_add(client);
+    dari_client_close(client);
+}
+
+static dari_server *signalled;
+
+static void stop_it(int number)
+{
+    (void)number;
+    dari_server_stop(signalled);
+}
+
+void stop_from_a_signal_handler(test_fixture *fixture)
+{
+    struct sigaction action = {.sa_handler = stop_it}, before;
+    fixture_serve(fixture);
+    signalled = fixture->server;
+    assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+    dari_client *client = fixture_connect(fixture, NULL);
+    check_add(client);
+    assert_int_equal(pthread_kill(fixture->thread, SIGUSR1), 0);
+    pthread_join(fixture->thread, NULL);
+    fixture->running = false;
+    assert_int_equal(fixture->run_result, 0);
+    sigaction(SIGUSR1, &before, NULL);
+    dari_client_close(client);
+}
+
+void a_loop_of_ones_own(test_fixture *fixture)
+{
+    fixture_listen(fixture);
+    di_connection *peer = raw_connect(fixture);
+    uint8_t message[64], reply[64];
+    size_t size = (size_t)(raw_call(message, 5, ECHO, ECHO_V1, 0) - message);
+    assert_int_equal(dari_server_timeout_ns(fixture->server), UINT64_MAX);
+    struct pollfd answered = {.fd = peer->descriptor, .events = POLLIN};
+    for (int i = 0; i < 10; i++) {
+        raw_send_record(peer, message, size);
+        while (poll(&answered, 1, 0) == 0)
+            step(fixture->server, 1000);
+        assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+    }
+    assert_int_equal(dari_server_dispatch(fixture->server), 0);
+    raw_close(peer);
+    assert_true(step(fixture->server, 1000));
+    assert_int_equal(fixture->server->connections, 0);
+}
+
+void an_idle_connection_is_small(test_fixture *fixture)
+{
+    fixture_listen(fixture);
+    di_connection *peer = raw_connect(fixture);
+    const uint32_t size = 1 << 20;
+    queue_echo(peer, 1, size);
+    struct pollfd answered = {.fd = peer->descriptor, .events = POLLIN};
+    while (poll(&answered, 1, 0) == 0 || peer->ops->unsent(peer) > 0) {
+        assert_true(peer->ops->flush(peer) >= 0);
+        step(fixture->server, 10);
+    }
+    /* The reply waits on the server's side, until it is taken. */
+    while (fixture->server->sessions->interest & EPOLLOUT) {
+        size_t there;
+        assert_true(peer->ops->receive(peer, size) >= 0);
+        peer->ops->peek(peer, &there);
+        peer->ops->consume(peer, there);
+        step(fixture->server, 10);
+    }
+    di_connection *connection = fixture->server->sessions->channel.connection;
+    assert_true(connection->ops->spare(connection) >= size);
+    assert_true(dari_server_timeout_ns(fixture->server) <= DI_TRIM_NS);
+    while (dari_server_timeout_ns(fixture->server) != UINT64_MAX)
+        step(fixture->server, 2000);
+    assert_int_equal(connection->ops->spare(connection), 0);
+    raw_close(peer);
+}
