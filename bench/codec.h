@@ -3,8 +3,8 @@
  * generated code of each lives in a translation unit of its own (their type names are the same).
  *
  * The values are those of dir.x: a listing of 100 entries (15,608 bytes encoded), 100,000 ints,
- * 100,000 doubles, 1 MiB opaque. In every round one place of the input changes and that place of the
- * output is checked. Decoding includes giving the memory back. What a decoder may leave in the
+ * 100,000 doubles, 1 MiB opaque. In every round one place of the input changes and that place of
+ * the output is checked. Decoding includes giving the memory back. What a decoder may leave in the
  * message (handles, opaque data, spans) is read whole in every round, by every subject. */
 #ifndef BENCH_CODEC_H
 #define BENCH_CODEC_H

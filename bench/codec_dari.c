@@ -131,23 +131,23 @@ static void *open_state(enum codec_value kind)
 }
 
 /* One round in each direction for each type: NAME##_encode sizes, checks the room and writes. */
-#define DEFINE_STEPS(type)                                                                        \
-    static bool write_##type(codec_state *state, const NAME(type) *value)                               \
-    {                                                                                             \
-        dari_encoder encoder;                                                                     \
-        dari_encoder_init(&encoder);                                                              \
-        int64_t size = XDR_NAME(size, type)(&encoder, value);                                     \
-        if (size < 0 || (uint64_t)size > CODEC_SIZE_MAX)                                          \
-            return false;                                                                         \
-        state->size = (size_t)size;                                                               \
-        return XDR_NAME(encode, type)(&encoder, state->message, value) == state->message + size;  \
-    }                                                                                             \
-    static bool read_##type(codec_state *state, NAME(type) *ret_value)                                  \
-    {                                                                                             \
-        dari_decoder decoder;                                                                     \
-        dari_decoder_init(&decoder, state->message, state->size, &state->arena);                  \
-        const uint8_t *at = XDR_NAME(decode, type)(&decoder, state->message, ret_value);          \
-        return dari_decoder_finish(&decoder, at) == 0;                                            \
+#define DEFINE_STEPS(type)                                                                       \
+    static bool write_##type(codec_state *state, const NAME(type) * value)                       \
+    {                                                                                            \
+        dari_encoder encoder;                                                                    \
+        dari_encoder_init(&encoder);                                                             \
+        int64_t size = XDR_NAME(size, type)(&encoder, value);                                    \
+        if (size < 0 || (uint64_t)size > CODEC_SIZE_MAX)                                         \
+            return false;                                                                        \
+        state->size = (size_t)size;                                                              \
+        return XDR_NAME(encode, type)(&encoder, state->message, value) == state->message + size; \
+    }                                                                                            \
+    static bool read_##type(codec_state *state, NAME(type) * ret_value)                          \
+    {                                                                                            \
+        dari_decoder decoder;                                                                    \
+        dari_decoder_init(&decoder, state->message, state->size, &state->arena);                 \
+        const uint8_t *at = XDR_NAME(decode, type)(&decoder, state->message, ret_value);         \
+        return dari_decoder_finish(&decoder, at) == 0;                                           \
     }
 
 DEFINE_STEPS(listing)
@@ -269,8 +269,7 @@ static bool decode_opaque(codec_state *state, uint64_t mixed)
     NAME(blob1) value;
     if (!read_blob1(state, &value))
         return false;
-    bool right =
-        value.data[index] == (uint8_t)mixed && codec_read_all(value.data, value.size) != 0;
+    bool right = value.data[index] == (uint8_t)mixed && codec_read_all(value.data, value.size) != 0;
     dari_arena_reset(&state->arena);
     return right;
 }

@@ -29,39 +29,38 @@ typedef struct generator {
 } generator;
 
 /* One block of a file; '@' stands for the block's number. */
-static const char block_text[] =
-    "\n"
-    "/* Block @: what a real file repeats. */\n"
-    "const LIMIT_@ = 16@;\n"
-    "enum state_@ {\n"
-    "    IDLE_@ = 0,\n"
-    "    BUSY_@ = 1,\n"
-    "    LOST_@ = 7\n"
-    "};\n"
-    "typedef opaque handle_@<64>;\n"
-    "struct record_@ {\n"
-    "    state_@ state;\n"
-    "    unsigned int counts[4];\n"
-    "    string name<LIMIT_@>;\n"
-    "    handle_@ handle;\n"
-    "    unsigned hyper size;\n"
-    "    record_@ *next;\n"
-    "};\n"
-    "union outcome_@ switch (state_@ state) {\n"
-    "case IDLE_@:\n"
-    "    record_@ record;\n"
-    "case BUSY_@:\n"
-    "    int left;\n"
-    "default:\n"
-    "    void;\n"
-    "};\n"
-    "program PROGRAM_@ {\n"
-    "    version PROGRAM_@_V1 {\n"
-    "        void NULL_@(void) = 0;\n"
-    "        outcome_@ LOOK_@(handle_@) = 1;\n"
-    "        record_@ LIST_@(int) = 2;\n"
-    "    } = 1;\n"
-    "} = 2000@;\n";
+static const char block_text[] = "\n"
+                                 "/* Block @: what a real file repeats. */\n"
+                                 "const LIMIT_@ = 16@;\n"
+                                 "enum state_@ {\n"
+                                 "    IDLE_@ = 0,\n"
+                                 "    BUSY_@ = 1,\n"
+                                 "    LOST_@ = 7\n"
+                                 "};\n"
+                                 "typedef opaque handle_@<64>;\n"
+                                 "struct record_@ {\n"
+                                 "    state_@ state;\n"
+                                 "    unsigned int counts[4];\n"
+                                 "    string name<LIMIT_@>;\n"
+                                 "    handle_@ handle;\n"
+                                 "    unsigned hyper size;\n"
+                                 "    record_@ *next;\n"
+                                 "};\n"
+                                 "union outcome_@ switch (state_@ state) {\n"
+                                 "case IDLE_@:\n"
+                                 "    record_@ record;\n"
+                                 "case BUSY_@:\n"
+                                 "    int left;\n"
+                                 "default:\n"
+                                 "    void;\n"
+                                 "};\n"
+                                 "program PROGRAM_@ {\n"
+                                 "    version PROGRAM_@_V1 {\n"
+                                 "        void NULL_@(void) = 0;\n"
+                                 "        outcome_@ LOOK_@(handle_@) = 1;\n"
+                                 "        record_@ LIST_@(int) = 2;\n"
+                                 "    } = 1;\n"
+                                 "} = 2000@;\n";
 
 /* Writes a block and returns its lines. */
 static unsigned write_block(FILE *file, unsigned block)
@@ -110,17 +109,18 @@ static bool run_program(const generator *tool, char *const *arguments)
 static bool generate(const generator *tool)
 {
     if (tool->is_dari)
-        return run_program(tool, (char *[]){(char *)tool->program, (char *)"gen", (char *)"input.x",
-                                            NULL});
-    static const char *const outputs[][3] = {
-        {"-h", "input.h", NULL}, {"-c", "input_xdr.c", NULL}, {"-l", "input_clnt.c", NULL},
-        {"-m", "input_svc.c", NULL}};
+        return run_program(
+            tool, (char *[]){(char *)tool->program, (char *)"gen", (char *)"input.x", NULL});
+    static const char *const outputs[][3] = {{"-h", "input.h", NULL},
+                                             {"-c", "input_xdr.c", NULL},
+                                             {"-l", "input_clnt.c", NULL},
+                                             {"-m", "input_svc.c", NULL}};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
         char path[96];
         snprintf(path, sizeof path, "%s/%s", tool->folder, outputs[i][1]);
         unlink(path); /* rpcgen refuses to write over a file */
         char *arguments[] = {(char *)tool->program, (char *)outputs[i][0], (char *)"-o",
-                             (char *)outputs[i][1], (char *)"input.x", NULL};
+                             (char *)outputs[i][1], (char *)"input.x",     NULL};
         if (!run_program(tool, arguments))
             return false;
     }
@@ -176,7 +176,8 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 static bool open_tool(generator *tool, unsigned lines)
 {
     const char *parent = getenv("TMPDIR");
-    snprintf(tool->folder, sizeof tool->folder, "%.40s/dari-bench-XXXXXX", parent ? parent : "/tmp");
+    snprintf(tool->folder, sizeof tool->folder, "%.40s/dari-bench-XXXXXX",
+             parent ? parent : "/tmp");
     if (!mkdtemp(tool->folder)) {
         tool->folder[0] = '\0';
         return false;
@@ -191,14 +192,17 @@ bool compiler_rows(measure_report *report, const char *dari, const char *rpcgen)
     if (!measure_wants(report, name))
         return true;
     generator tools[2] = {{.program = dari, .is_dari = true}, {.program = rpcgen}};
-    bool right = open_tool(&tools[0], COMPILER_DARI_LINES) &&
-                 open_tool(&tools[1], COMPILER_RPCGEN_LINES);
+    bool right =
+        open_tool(&tools[0], COMPILER_DARI_LINES) && open_tool(&tools[1], COMPILER_RPCGEN_LINES);
     measure_subject subjects[2] = {
         {.name = "dari", .run = run, .context = &tools[0]},
         {.name = "rpcgen-1000-lines", .run = run, .context = &tools[1], .target = 1.0},
     };
-    measure_row row = {.name = name, .subjects = subjects, .subject_count = 2,
-                       .batches = MEASURE_BATCHES_MIN, .rounds = 2};
+    measure_row row = {.name = name,
+                       .subjects = subjects,
+                       .subject_count = 2,
+                       .batches = MEASURE_BATCHES_MIN,
+                       .rounds = 2};
     right = right && measure(report, &row);
     for (size_t i = 0; i < 2; i++)
         if (tools[i].folder[0])

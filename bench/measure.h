@@ -11,16 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEASURE_BATCHES 51            /* odd: the median is one of them */
+#define MEASURE_BATCHES 51 /* odd: the median is one of them */
 #define MEASURE_BATCHES_MIN 11
-#define MEASURE_BATCH_NS 500000u       /* how long a batch lasts, about: less than a time slice */
+#define MEASURE_BATCH_NS 500000u /* how long a batch lasts, about: less than a time slice */
 #define MEASURE_SUBJECTS_MAX 8
 #define MEASURE_ROWS_MAX 128
 
 /* One program of a row. The first is dari's, the others are its peers. */
 typedef struct measure_subject {
     const char *name; /* "libtirpc" */
-    /* Does the work `rounds` times. `seed` differs from batch to batch. False: an output was wrong. */
+    /* Does the work `rounds` times. `seed` differs from batch to batch. False: an output was wrong.
+     */
     bool (*run)(void *context, uint64_t rounds, uint64_t seed);
     void *context;
     double target; /* of a peer: dari is to take at most target × its time; 0: no target */
@@ -42,7 +43,8 @@ typedef struct measure_result {
     double targets[MEASURE_SUBJECTS_MAX];
 } measure_result;
 
-/* A number for a round, to change an input with: it differs from round to round and batch to batch. */
+/* A number for a round, to change an input with: it differs from round to round and batch to batch.
+ */
 static inline uint64_t measure_mix(uint64_t seed, uint64_t round)
 {
     uint64_t value = (seed + 1) * 0x9e3779b97f4a7c15u + round * 0xbf58476d1ce4e5b9u;
@@ -67,7 +69,8 @@ bool measure_wants(const measure_report *report, const char *name);
  * whether the target is met. */
 void measure_print(const measure_report *report);
 
-/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]. False: it could not. */
+/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]. False: it could not.
+ */
 bool measure_write(const measure_report *report, const char *path);
 
 #endif

@@ -49,7 +49,6 @@ typedef struct dari_call {
 
     /* The result's memory: everything that a result points to. */
     dari_arena arena;
-    void *message; /* the reply that the result borrows from */
 
     char text[DARI_CALL_TEXT_SIZE]; /* what dari_call_message wrote */
 } dari_call;

@@ -97,20 +97,21 @@ di_atoms di_c_body_atoms(const di_c_body *body)
     return di_atoms_of(body->writer, codec->declaration, "*value", codec->field);
 }
 
-static const char *discriminant_name(const di_c_body *body)
+static di_kind discriminant_kind(const di_type *type)
 {
-    return di_c_discriminant(body->writer, body->codec->type);
+    return di_resolve(type->discriminant->type)->kind;
 }
 
-di_atoms di_c_body_discriminant(const di_c_body *body)
+static di_atoms discriminant_atoms(const di_c_body *body)
 {
-    const di_declaration *discriminant = body->codec->type->discriminant;
-    return di_atoms_of(body->writer, discriminant,
-                       di_c_string(body->writer, "value->%s", discriminant_name(body)),
-                       di_c_string(body->writer, "%s.%s", body->codec->field, discriminant->name));
+    const di_type *type = body->codec->type;
+    return di_atoms_of(
+        body->writer, type->discriminant,
+        di_c_string(body->writer, "value->%s", di_c_discriminant(body->writer, type)),
+        di_c_string(body->writer, "%s.%s", body->codec->field, type->discriminant->name));
 }
 
-di_atoms di_c_body_arm(const di_c_body *body, const di_arm *arm)
+static di_atoms arm_atoms(const di_c_body *body, const di_arm *arm)
 {
     const di_declaration *declaration = arm->declaration;
     if (declaration->type->kind == DI_VOID)
@@ -121,49 +122,66 @@ di_atoms di_c_body_arm(const di_c_body *body, const di_arm *arm)
         di_c_string(body->writer, "%s.%s", body->codec->field, declaration->name));
 }
 
-static di_kind discriminant_kind(const di_type *type)
-{
-    return di_resolve(type->discriminant->type)->kind;
-}
-
-void di_c_switch(di_c_body *body)
-{
-    bool boolean = discriminant_kind(body->codec->type) == DI_BOOL;
-    di_c_line(body->writer, "switch (%svalue->%s) {", boolean ? "(int)" : "",
-              discriminant_name(body));
-}
-
-void di_c_labels(di_c_body *body, const struct di_label *labels)
+/* One line of a switch's labels. */
+static void write_label(di_c_body *body, const di_label *label)
 {
     di_c_writer *writer = body->writer;
     di_kind kind = discriminant_kind(body->codec->type);
-    writer->indent--;
-    if (!labels)
-        di_c_line(writer, "default:");
-    for (const di_label *label = labels; label; label = label->next) {
-        if (kind == DI_BOOL)
-            di_c_line(writer, "case %s:", label->value ? "true" : "false");
-        else if (kind == DI_ENUM && label->symbolic && !di_c_is_hidden(writer, label->text))
-            di_c_line(writer, "case %s:", di_c_name(writer, label->text));
-        else if (kind == DI_UNSIGNED_INT)
-            di_c_line(writer, "case %uu:", label->value);
-        else if (label->value == (uint32_t)INT32_MIN)
-            di_c_line(writer, "case INT32_MIN:");
-        else
-            di_c_line(writer, "case %d:", (int32_t)label->value);
-    }
-    writer->indent++;
+    if (kind == DI_BOOL)
+        di_c_line(writer, "case %s:", label->value ? "true" : "false");
+    else if (kind == DI_ENUM && label->symbolic && !di_c_is_hidden(writer, label->text))
+        di_c_line(writer, "case %s:", di_c_name(writer, label->text));
+    else if (kind == DI_UNSIGNED_INT)
+        di_c_line(writer, "case %uu:", label->value);
+    else if (label->value == (uint32_t)INT32_MIN)
+        di_c_line(writer, "case INT32_MIN:");
+    else
+        di_c_line(writer, "case %d:", (int32_t)label->value);
 }
 
-bool di_c_covers_all(const di_type *type)
+static void write_arm(di_c_body *body, const di_arm *arm, di_c_write_scope *write)
 {
-    if (type->default_arm)
-        return true;
-    if (discriminant_kind(type) != DI_BOOL)
-        return false;
+    di_c_writer *writer = body->writer;
+    writer->indent--;
+    if (!arm->labels)
+        di_c_line(writer, "default:");
+    for (const di_label *label = arm->labels; label; label = label->next)
+        write_label(body, label);
+    writer->indent++;
+    di_atoms atoms = arm_atoms(body, arm);
+    write(body, &atoms);
+    di_c_line(writer, "break;");
+}
+
+/* Whether every value of the discriminant has an arm, so that no default is needed. */
+static bool covers_all(const di_type *type)
+{
     unsigned labels = 0;
     for (const di_arm *arm = type->arms; arm; arm = arm->next)
         for (const di_label *label = arm->labels; label; label = label->next)
             labels++;
-    return labels == 2;
+    return discriminant_kind(type) == DI_BOOL && labels == 2;
+}
+
+void di_c_write_union(di_c_body *body, di_c_write_scope *discriminant, di_c_write_scope *arm,
+                      di_c_write_missing *missing)
+{
+    di_c_writer *writer = body->writer;
+    const di_type *type = body->codec->type;
+    di_atoms atoms = discriminant_atoms(body);
+    discriminant(body, &atoms);
+    bool boolean = discriminant_kind(type) == DI_BOOL;
+    di_c_line(writer, "switch (%svalue->%s) {", boolean ? "(int)" : "",
+              di_c_discriminant(writer, type));
+    for (const di_arm *a = type->arms; a; a = a->next)
+        write_arm(body, a, arm);
+    if (type->default_arm) {
+        write_arm(body, type->default_arm, arm);
+    } else if (!covers_all(type)) {
+        writer->indent--;
+        di_c_line(writer, "default:");
+        writer->indent++;
+        missing(body);
+    }
+    di_c_line(writer, "}");
 }

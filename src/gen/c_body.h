@@ -47,15 +47,13 @@ void di_c_loop_end(di_c_body *body);
 /* What the function reads or writes: the members of a struct, or the one value. */
 di_atoms di_c_body_atoms(const di_c_body *body);
 
-/* The discriminant of a union as an atom, and the arms' values at `*value`. */
-di_atoms di_c_body_discriminant(const di_c_body *body);
-di_atoms di_c_body_arm(const di_c_body *body, const di_arm *arm);
+/* What a function does with the atoms of one scope, and where no arm fits. */
+typedef void di_c_write_scope(di_c_body *body, const di_atoms *atoms);
+typedef void di_c_write_missing(di_c_body *body);
 
-/* "switch (value->status) {" and the labels of an arm (NULL: "default:"). */
-void di_c_switch(di_c_body *body);
-void di_c_labels(di_c_body *body, const struct di_label *labels);
-
-/* Whether every value of the discriminant has an arm, so that no default is needed. */
-bool di_c_covers_all(const di_type *type);
+/* Writes a union: the discriminant, a switch over it, every arm as a scope. `missing` is called where
+ * some discriminants have no arm. */
+void di_c_write_union(di_c_body *body, di_c_write_scope *discriminant, di_c_write_scope *arm,
+                      di_c_write_missing *missing);
 
 #endif

@@ -287,36 +287,21 @@ static void write_atoms(di_c_body *body, const di_atoms *atoms)
         write_atom(body, atoms, i);
 }
 
-static void write_arm(di_c_body *body, const di_arm *arm)
+static void write_scope(di_c_body *body, const di_atoms *atoms)
 {
-    di_atoms atoms = di_c_body_arm(body, arm);
-    di_c_labels(body, arm->labels);
-    write_atoms(body, &atoms);
+    write_atoms(body, atoms);
     di_c_take_back(body, "if (!at)", "return NULL;");
     di_c_advance(body, 0);
-    di_c_line(body->writer, "break;");
 }
 
-static void write_union(di_c_body *body)
+static void write_missing(di_c_body *body)
 {
-    di_c_writer *writer = body->writer;
     const di_type *type = body->codec->type;
-    di_atoms discriminant = di_c_body_discriminant(body);
-    write_atoms(body, &discriminant);
-    di_c_advance(body, 0);
-    di_c_switch(body);
-    for (const di_arm *arm = type->arms; arm; arm = arm->next)
-        write_arm(body, arm);
-    if (type->default_arm) {
-        write_arm(body, type->default_arm);
-    } else if (!di_c_covers_all(type)) {
-        di_c_labels(body, NULL);
-        di_c_line(writer, "return dari_decode_fault(decoder, at - 4, DARI_ARM, \"%s.%s\",",
-                  body->codec->field, type->discriminant->name);
-        di_c_line(writer, "                         (int64_t)value->%s, 0);",
-                  di_c_discriminant(writer, type));
-    }
-    di_c_line(writer, "}");
+    body->uses_context = true;
+    di_c_line(body->writer, "return dari_decode_fault(decoder, at - 4, DARI_ARM, \"%s.%s\",",
+              body->codec->field, type->discriminant->name);
+    di_c_line(body->writer, "                         (int64_t)value->%s, 0);",
+              di_c_discriminant(body->writer, type));
 }
 
 void di_c_decode_function(di_c_writer *writer, const di_c_codec *codec)
@@ -331,7 +316,7 @@ void di_c_decode_function(di_c_writer *writer, const di_c_codec *codec)
         di_c_line(writer, "    return NULL;");
     }
     if (type && type->kind == DI_UNION) {
-        write_union(&body);
+        di_c_write_union(&body, write_scope, write_scope, write_missing);
     } else {
         if (type && type->tail)
             di_c_line(writer, "for (;;) {");

@@ -164,31 +164,15 @@ static void write_atoms(di_c_body *body, const di_atoms *atoms)
         write_atom(body, &atoms->items[i]);
 }
 
-static void write_arm(di_c_body *body, const di_arm *arm)
+static void write_scope(di_c_body *body, const di_atoms *atoms)
 {
-    di_atoms atoms = di_c_body_arm(body, arm);
-    di_c_labels(body, arm->labels);
-    write_atoms(body, &atoms);
+    write_atoms(body, atoms);
     di_c_advance(body, 0);
-    di_c_line(body->writer, "break;");
 }
 
-static void write_union(di_c_body *body)
+static void write_missing(di_c_body *body)
 {
-    const di_type *type = body->codec->type;
-    di_atoms discriminant = di_c_body_discriminant(body);
-    write_atoms(body, &discriminant);
-    di_c_advance(body, 0);
-    di_c_switch(body);
-    for (const di_arm *arm = type->arms; arm; arm = arm->next)
-        write_arm(body, arm);
-    if (type->default_arm) {
-        write_arm(body, type->default_arm);
-    } else if (!di_c_covers_all(type)) {
-        di_c_labels(body, NULL);
-        di_c_line(body->writer, "break;");
-    }
-    di_c_line(body->writer, "}");
+    di_c_line(body->writer, "break;");
 }
 
 void di_c_encode_function(di_c_writer *writer, const di_c_codec *codec)
@@ -197,7 +181,7 @@ void di_c_encode_function(di_c_writer *writer, const di_c_codec *codec)
     di_c_body_begin(&body, writer, codec);
     const di_type *type = codec->type;
     if (type && type->kind == DI_UNION) {
-        write_union(&body);
+        di_c_write_union(&body, write_scope, write_scope, write_missing);
         di_c_line(writer, "return at;");
     } else {
         bool list = type && type->tail;

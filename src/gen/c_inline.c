@@ -3,7 +3,7 @@
 
 #include "gen/c_atoms.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 /* The steps that an inline codec may take, those of what it holds by value included: this bounds what
  * the C compiler has to expand. */
@@ -39,20 +39,11 @@ static bool is_small(const di_type *type)
            steps_of_type(type, STEPS_MAX) <= STEPS_MAX;
 }
 
-/* The set while it is found. */
+/* The choice while it is made. */
 typedef struct inline_set {
-    di_c_writer *writer;
-    const di_type **own; /* the types of this file, sorted by address */
+    di_type_set own; /* the types of this file */
     bool *chosen;
-    size_t count;
 } inline_set;
-
-static int compare(const void *left, const void *right)
-{
-    uintptr_t a = (uintptr_t) * (const di_type *const *)left;
-    uintptr_t b = (uintptr_t) * (const di_type *const *)right;
-    return (a > b) - (a < b);
-}
 
 static void choose_parts(inline_set *set, const di_type *type);
 
@@ -61,13 +52,13 @@ static void choose_parts(inline_set *set, const di_type *type);
 static void choose(inline_set *set, const di_declaration *declaration, bool element)
 {
     di_declaration d = di_c_resolve(declaration);
-    if (!d.type->name || (d.shape != DI_PLAIN && !element) || !set->count)
+    if (!d.type->name || (d.shape != DI_PLAIN && !element))
         return;
     const di_type *type = di_resolve(d.type);
-    const di_type **found = bsearch(&type, set->own, set->count, sizeof *set->own, compare);
-    if (!found || set->chosen[found - set->own] || !is_small(type))
+    size_t index = di_type_set_find(&set->own, type);
+    if (index == SIZE_MAX || set->chosen[index] || !is_small(type))
         return;
-    set->chosen[found - set->own] = true;
+    set->chosen[index] = true;
     choose_parts(set, type);
 }
 
@@ -110,37 +101,25 @@ static bool is_own(const di_definition *d)
 
 void di_c_find_inline(di_c_writer *writer, const di_unit *unit)
 {
-    inline_set set = {.writer = writer};
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        set.count += is_own(d);
-    set.own = dari_arena_take(writer->arena, set.count * sizeof *set.own);
-    set.chosen = dari_arena_take(writer->arena, set.count * sizeof *set.chosen);
-    if (!set.own || !set.chosen) {
+    inline_set set = {0};
+    if (di_type_set_make(writer->arena, unit, is_own, &set.own) == 0)
+        set.chosen = dari_arena_take(writer->arena, set.own.count * sizeof *set.chosen);
+    if (!set.chosen) {
         writer->failed = true;
         return;
     }
-    set.count = 0;
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (is_own(d)) {
-            set.chosen[set.count] = false;
-            set.own[set.count++] = d->type;
-        }
-    if (set.count)
-        qsort(set.own, set.count, sizeof *set.own, compare);
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (is_own(d))
-            choose_from(&set, d->type);
-    writer->inlined = set.own;
-    writer->inlined_count = 0;
-    for (size_t i = 0; i < set.count; i++)
+    memset(set.chosen, 0, set.own.count * sizeof *set.chosen);
+    for (size_t i = 0; i < set.own.count; i++)
+        choose_from(&set, set.own.types[i]);
+    writer->inlined.types = set.own.types;
+    for (size_t i = 0; i < set.own.count; i++)
         if (set.chosen[i])
-            set.own[writer->inlined_count++] = set.own[i];
+            set.own.types[writer->inlined.count++] = set.own.types[i];
 }
 
 bool di_c_is_inline(const di_c_writer *writer, const di_type *type)
 {
-    return writer->inlined_count && bsearch(&type, writer->inlined, writer->inlined_count,
-                                            sizeof *writer->inlined, compare);
+    return di_type_set_find(&writer->inlined, type) != SIZE_MAX;
 }
 
 const char *di_c_codec_prefix(const di_c_writer *writer, const di_type *type)

@@ -172,32 +172,14 @@ static void write_atoms(di_c_body *body, const di_atoms *atoms)
         write_atom(body, &atoms->items[i]);
 }
 
-static void write_union(di_c_body *body)
+static void write_missing(di_c_body *body)
 {
-    di_c_writer *writer = body->writer;
     const di_type *type = body->codec->type;
-    di_atoms discriminant = di_c_body_discriminant(body);
-    write_atoms(body, &discriminant);
-    di_c_switch(body);
-    for (const di_arm *arm = type->arms; arm; arm = arm->next) {
-        di_atoms atoms = di_c_body_arm(body, arm);
-        di_c_labels(body, arm->labels);
-        write_scope(body, &atoms);
-        di_c_line(writer, "break;");
-    }
-    if (type->default_arm) {
-        di_atoms atoms = di_c_body_arm(body, type->default_arm);
-        di_c_labels(body, NULL);
-        write_scope(body, &atoms);
-        di_c_line(writer, "break;");
-    } else if (!di_c_covers_all(type)) {
-        body->uses_context = true;
-        di_c_labels(body, NULL);
-        di_c_line(writer, "return dari_encode_fault(encoder, DARI_ARM, \"%s.%s\", "
-                          "(int64_t)value->%s, 0);",
-                  body->codec->field, type->discriminant->name, di_c_discriminant(writer, type));
-    }
-    di_c_line(writer, "}");
+    body->uses_context = true;
+    di_c_line(body->writer,
+              "return dari_encode_fault(encoder, DARI_ARM, \"%s.%s\", (int64_t)value->%s, 0);",
+              body->codec->field, type->discriminant->name,
+              di_c_discriminant(body->writer, type));
 }
 
 /* A value that always takes the same bytes and cannot be wrong. */
@@ -244,7 +226,7 @@ void di_c_size_function(di_c_writer *writer, const di_c_codec *codec)
         di_c_line(writer, "    return DARI_DEPTH;");
     }
     if (type && type->kind == DI_UNION)
-        write_union(&body);
+        di_c_write_union(&body, write_atoms, write_scope, write_missing);
     else
         write_struct_or_value(&body);
     if (!type || !type->tail) {

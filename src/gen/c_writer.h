@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "gen/emit_c.h"
+#include "gen/type_set.h"
 #include "idl/tree.h"
 
 #include <dari/arena.h>
@@ -15,8 +16,7 @@ typedef struct di_c_writer {
     dari_arena *arena; /* of names and paths made on the way */
     unsigned indent;
     bool failed;       /* memory ran out */
-    const di_type **inlined; /* those with inline codecs, sorted by address: c_inline.h */
-    size_t inlined_count;
+    di_type_set inlined; /* those with inline codecs: c_inline.h */
     const di_version *handlers; /* while its handler table is written: the members' names hide types
                                    in C++ */
 } di_c_writer;

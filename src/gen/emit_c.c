@@ -6,13 +6,13 @@
 #include "gen/c_inline.h"
 #include "gen/c_program.h"
 #include "gen/c_types.h"
+#include "gen/type_set.h"
 #include "idl/compile.h"
 
 #include <dari/error.h>
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Whether a definition is of a type that this file's header defines: one of its own, or one that is
@@ -27,37 +27,20 @@ static bool is_own_type(const di_definition *d)
 /* Types in the order that C needs: what a type holds by value or by another typedef's name stands
  * before it. Otherwise the order is the file's. */
 typedef struct type_order {
-    const di_type **pending; /* of this file, sorted by address */
+    di_type_set own;
     bool *done;
-    size_t count;
 } type_order;
-
-static int compare_pointers(const void *left, const void *right)
-{
-    uintptr_t a = (uintptr_t) * (const di_type *const *)left;
-    uintptr_t b = (uintptr_t) * (const di_type *const *)right;
-    return (a > b) - (a < b);
-}
 
 static void order_begin(type_order *order, di_c_writer *writer, const di_unit *unit)
 {
-    size_t count = 0;
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        count += is_own_type(d);
-    *order = (type_order){
-        .pending = dari_arena_take(writer->arena, count * sizeof *order->pending),
-        .done = dari_arena_take(writer->arena, count * sizeof *order->done),
-    };
-    if (!order->pending || !order->done) {
-        writer->failed = true;
-        return;
-    }
-    memset(order->done, 0, count * sizeof *order->done);
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (is_own_type(d))
-            order->pending[order->count++] = d->type;
-    if (order->count)
-        qsort(order->pending, order->count, sizeof *order->pending, compare_pointers);
+    *order = (type_order){0};
+    writer->failed |= di_type_set_make(writer->arena, unit, is_own_type, &order->own) < 0;
+    order->done = dari_arena_take(writer->arena, order->own.count * sizeof *order->done);
+    if (order->done)
+        memset(order->done, 0, order->own.count * sizeof *order->done);
+    else
+        *order = (type_order){0};
+    writer->failed |= !order->done;
 }
 
 static void define_in_order(type_order *order, di_c_writer *writer, const di_type *type);
@@ -72,13 +55,10 @@ static void define_needed(type_order *order, di_c_writer *writer, const di_decla
 
 static void define_in_order(type_order *order, di_c_writer *writer, const di_type *type)
 {
-    const di_type **found = NULL;
-    if (order->count)
-        found = bsearch(&type, order->pending, order->count, sizeof *order->pending,
-                        compare_pointers);
-    if (!found || order->done[found - order->pending])
+    size_t index = di_type_set_find(&order->own, type);
+    if (index == SIZE_MAX || order->done[index])
         return;
-    order->done[found - order->pending] = true;
+    order->done[index] = true;
     for (const di_declaration *member = type->members; member; member = member->next)
         define_needed(order, writer, member);
     if (type->discriminant)

@@ -7,11 +7,13 @@
  * and the steepest rise of memory over the bytes beyond that (slope). */
 #include "gen/sizes.h"
 
+#include "gen/type_set.h"
+
 #include <dari/error.h>
 #include <dari/xdr.h>
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <string.h>
 
 typedef struct type_layout {
     uint64_t size;
@@ -25,37 +27,26 @@ typedef struct type_cost {
 
 /* What is known of a definition. */
 typedef struct known_type {
-    const di_type *type;
     type_layout layout;
     type_cost cost;
     bool has_layout;
     bool has_cost; /* from the moment that it is looked for: a type inside itself adds nothing */
 } known_type;
 
-/* All definitions, sorted by address. */
 typedef struct type_table {
     const di_emit_c_options *options;
-    known_type *types;
-    size_t count;
+    di_type_set set;
+    known_type *types; /* like the set */
 } type_table;
 
 static type_layout layout_of(type_table *table, const di_declaration *declaration);
 static type_cost cost_of(type_table *table, const di_declaration *declaration);
 
-static int compare(const void *left, const void *right)
-{
-    uintptr_t a = (uintptr_t)((const known_type *)left)->type;
-    uintptr_t b = (uintptr_t)((const known_type *)right)->type;
-    return (a > b) - (a < b);
-}
-
 /* NULL for the types that the language has by itself, and those of --extern. */
 static known_type *find(const type_table *table, const di_type *type)
 {
-    known_type key = {.type = type};
-    if (!table->count)
-        return NULL;
-    return bsearch(&key, table->types, table->count, sizeof *table->types, compare);
+    size_t index = di_type_set_find(&table->set, type);
+    return index == SIZE_MAX ? NULL : &table->types[index];
 }
 
 static uint64_t round_up(uint64_t size, uint64_t alignment)
@@ -247,23 +238,27 @@ static void write_type(type_table *table, const di_type *type, di_text *out)
     di_text_format(out, " %" PRIu64 ".%" PRIu64 "\n", tenths / 10, tenths % 10);
 }
 
+static bool is_type(const di_definition *definition)
+{
+    return definition->kind == DI_DEFINE_TYPE;
+}
+
 int di_emit_sizes(const di_unit *unit, const di_emit_c_options *options, di_text *out)
 {
+    dari_arena arena = {0};
     type_table table = {.options = options};
-    size_t count = 0;
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        count += d->kind == DI_DEFINE_TYPE;
-    table.types = calloc(count ? count : 1, sizeof *table.types);
-    if (!table.types)
-        return DARI_NO_MEMORY;
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (d->kind == DI_DEFINE_TYPE)
-            table.types[table.count++].type = d->type;
-    if (table.count)
-        qsort(table.types, table.count, sizeof *table.types, compare);
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (d->kind == DI_DEFINE_TYPE && !d->included)
+    int status = di_type_set_make(&arena, unit, is_type, &table.set);
+    if (!status) {
+        size_t size = table.set.count * sizeof *table.types;
+        table.types = dari_arena_take(&arena, size);
+        if (table.types)
+            memset(table.types, 0, size);
+        else
+            status = DARI_NO_MEMORY;
+    }
+    for (const di_definition *d = unit->definitions; d && !status; d = d->next)
+        if (is_type(d) && !d->included)
             write_type(&table, d->type, out);
-    free(table.types);
-    return out->failed ? DARI_NO_MEMORY : 0;
+    dari_arena_end(&arena);
+    return out->failed ? DARI_NO_MEMORY : status;
 }

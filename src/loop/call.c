@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void di_call_begin(dari_call *call, const char *peer, const char *procedure, uint64_t allowed_ns)
@@ -144,8 +143,6 @@ const char *dari_call_message(dari_call *call)
 void dari_call_reset(dari_call *call)
 {
     dari_arena_reset(&call->arena);
-    free(call->message);
-    call->message = NULL;
     di_call_begin(call, "", NULL, 0);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What must hold for every type of every interface file: values go round, and whatever is wrong with
- * a message or a value is found and nothing more happens. Linked with one file's codecs and table.
+/* What must hold for every type of every interface file: values go round, and whatever is wrong
+ * with a message or a value is found and nothing more happens. Linked with one file's codecs and
+ * table.
  *
  * CODEC_SEED chooses the random values (printed; 1), CODEC_ROUNDS how many of them each type gets;
  * DARI_LONG makes them thousands. */
@@ -20,7 +21,7 @@
 #include <string.h>
 
 #define ROUNDS_DEFAULT (getenv("DARI_LONG") ? 5000 : 100)
-#define SAMPLES 3              /* messages of each type that are damaged */
+#define SAMPLES 3 /* messages of each type that are damaged */
 #define SAMPLE_PARTS 24
 #define SAMPLE_SIZE_MAX 1200u
 #define MESSAGE_SIZE_MAX ((size_t)4 << 20)
@@ -273,8 +274,8 @@ static bool names_place(const codec_trial *trial, const dari_fault *fault, const
 }
 
 /* Puts a word into the sample and expects an error there. */
-static void expect_fault(codec_trial *trial, const model_mark *mark, const uint8_t *message, int expected,
-                         int tolerated)
+static void expect_fault(codec_trial *trial, const model_mark *mark, const uint8_t *message,
+                         int expected, int tolerated)
 {
     dari_fault fault;
     size_t size = trial->bytes.size;
@@ -304,7 +305,8 @@ static void check_one_length(codec_trial *trial, const model_mark *mark, uint32_
         expected = DARI_BOUND;
     if (zero_width && length <= DARI_ZERO_WIDTH_MAX)
         return;
-    /* Elements of a length of their own are refused later than where they begin: that is as good. */
+    /* Elements of a length of their own are refused later than where they begin: that is as good.
+     */
     expect_fault(trial, mark, message, expected, expected);
 }
 
@@ -387,8 +389,8 @@ static void every_wrong_length_is_refused(void **state)
 }
 
 /* Damage that one switch tolerates. */
-static void check_strict(codec_trial *trial, const model_mark *mark, const uint8_t *message, int expected,
-                         uint32_t accept)
+static void check_strict(codec_trial *trial, const model_mark *mark, const uint8_t *message,
+                         int expected, uint32_t accept)
 {
     dari_fault fault;
     size_t size = trial->bytes.size;
@@ -610,8 +612,8 @@ static void check_budget(codec_trial *trial)
         dari_arena arena = {0};
         dari_decoder_init(&decoder, message, size, &arena);
         dari_arena_allow(&arena, budget);
-        int error = dari_decoder_finish(
-            &decoder, trial->codec->decode(&decoder, message, trial->decoded));
+        int error =
+            dari_decoder_finish(&decoder, trial->codec->decode(&decoder, message, trial->decoded));
         if (error && error != DARI_BUDGET)
             FAIL(trial, "budget of %zu bytes: %s", budget, dari_error_name(error));
         sufficed = error == 0;
@@ -635,13 +637,12 @@ static void check_no_arena(codec_trial *trial)
         size_t size = trial->bytes.size;
         const uint8_t *message = guard_copy(&trial->in, trial->bytes.bytes, size);
         dari_decoder_init(&decoder, message, size, NULL);
-        int error = dari_decoder_finish(
-            &decoder, trial->codec->decode(&decoder, message, trial->decoded));
+        int error =
+            dari_decoder_finish(&decoder, trial->codec->decode(&decoder, message, trial->decoded));
         if (error && error != DARI_INVALID)
             FAIL(trial, "without an arena: %s", dari_error_name(error));
         if (!error && (!model_render(&trial->again, trial->codec->type, trial->decoded) ||
-                       trial->again.size != size ||
-                       memcmp(trial->again.bytes, message, size) != 0))
+                       trial->again.size != size || memcmp(trial->again.bytes, message, size) != 0))
             FAIL(trial, "decoded as another value without an arena");
     }
 }

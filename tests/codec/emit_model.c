@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* emit-model [--tirpc] [--strings=span] [--prefix P] [-I DIR] [--extern TYPE] -o OUT.c FILE.x
  *
- * Writes the models (model.h) of all types of an interface file, over the header that `dari gen` or,
- * with --tirpc, rpcgen writes for it, and the table of their codecs. Sits on the front end and the
- * sizes that the compiler states: it knows how the generated C names things, and nothing of how the
- * codecs are made. */
+ * Writes the models (model.h) of all types of an interface file, over the header that `dari gen`
+ * or, with --tirpc, rpcgen writes for it, and the table of their codecs. Sits on the front end and
+ * the sizes that the compiler states: it knows how the generated C names things, and nothing of how
+ * the codecs are made. */
 #include "base/text.h"
 #include "gen/sizes.h"
 #include "idl/compile.h"
@@ -56,16 +56,20 @@ static char *format(const char *pattern, ...)
 static const char *c_name(const model_emitter *emitter, const char *name)
 {
     static const char *const keywords[] = {
-        "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
-        "case", "catch", "char", "class", "compl", "const", "constexpr", "const_cast", "continue",
-        "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit",
-        "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long",
-        "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or",
-        "or_eq", "private", "protected", "public", "register", "reinterpret_cast", "restrict",
-        "return", "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct",
-        "switch", "template", "this", "thread_local", "throw", "true", "try", "typedef", "typeid",
-        "typename", "typeof", "union", "unsigned", "using", "virtual", "void", "volatile",
-        "wchar_t", "while", "xor", "xor_eq"};
+        "alignas",       "alignof",     "and",       "and_eq",   "asm",       "auto",
+        "bitand",        "bitor",       "bool",      "break",    "case",      "catch",
+        "char",          "class",       "compl",     "const",    "constexpr", "const_cast",
+        "continue",      "decltype",    "default",   "delete",   "do",        "double",
+        "dynamic_cast",  "else",        "enum",      "explicit", "export",    "extern",
+        "false",         "float",       "for",       "friend",   "goto",      "if",
+        "inline",        "int",         "long",      "mutable",  "namespace", "new",
+        "noexcept",      "not",         "not_eq",    "nullptr",  "operator",  "or",
+        "or_eq",         "private",     "protected", "public",   "register",  "reinterpret_cast",
+        "restrict",      "return",      "short",     "signed",   "sizeof",    "static",
+        "static_assert", "static_cast", "struct",    "switch",   "template",  "this",
+        "thread_local",  "throw",       "true",      "try",      "typedef",   "typeid",
+        "typename",      "typeof",      "union",     "unsigned", "using",     "virtual",
+        "void",          "volatile",    "wchar_t",   "while",    "xor",       "xor_eq"};
     for (size_t i = 0; !emitter->tirpc && i < sizeof keywords / sizeof *keywords; i++)
         if (strcmp(name, keywords[i]) == 0)
             return format("%s_", name);
@@ -175,11 +179,13 @@ static char *declaration_text(model_emitter *emitter, const di_declaration *decl
     case DI_FIXED:
         element = emit_plain(emitter, type, format("%s[0]", at.lvalue));
         return format(".kind = MODEL_FIXED, .size = sizeof(%s), .bound = %" PRIu32 "u, "
-                      ".element = &%s", at.lvalue, declaration->size, element);
+                      ".element = &%s",
+                      at.lvalue, declaration->size, element);
     case DI_VARIABLE:
         element = emit_plain(emitter, type, format("%s.%s[0]", at.lvalue, items));
         return format(".kind = MODEL_VARIABLE, .size = sizeof(%s), .bound = %" PRIu32 "u, "
-                      ".element = &%s", at.lvalue, declaration->size, element);
+                      ".element = &%s",
+                      at.lvalue, declaration->size, element);
     case DI_OPTIONAL:
         element = emit_plain(emitter, type, format("*%s", at.lvalue));
         return format(".kind = MODEL_OPTIONAL, .size = sizeof(%s), .element = &%s", at.lvalue,
@@ -198,8 +204,8 @@ static const char *emit_declaration(model_emitter *emitter, const di_declaration
 }
 
 /* A model_member as an initialiser. `path` leads to it in the C type: "u.name". */
-static char *member_text(model_emitter *emitter, const di_type *owner, const di_declaration *declaration,
-                         const char *path)
+static char *member_text(model_emitter *emitter, const di_type *owner,
+                         const di_declaration *declaration, const char *path)
 {
     const char *c_type = type_name(emitter, owner->name);
     c_place at = {format("((%s *)0)->%s", c_type, path), c_name(emitter, declaration->name)};
@@ -238,7 +244,8 @@ static void emit_struct(model_emitter *emitter, const di_type *type)
     di_text_free(&members);
 }
 
-static const char *arm_member(model_emitter *emitter, const di_type *type, const di_declaration *arm)
+static const char *arm_member(model_emitter *emitter, const di_type *type,
+                              const di_declaration *arm)
 {
     if (!arm->name || arm->type->kind == DI_VOID)
         return "{0}";
@@ -345,15 +352,16 @@ static void emit_codec(model_emitter *emitter, const di_type *type)
                        type->name, name);
         return;
     }
-    di_text_format(&emitter->out,
-                   "static int64_t size_%s(dari_encoder *encoder, const void *value)\n"
-                   "{\n    return xdr_size_%s(encoder, (const %s *)value);\n}\n"
-                   "static uint8_t *encode_%s(dari_encoder *encoder, uint8_t *at, const void *value)\n"
-                   "{\n    return xdr_encode_%s(encoder, at, (const %s *)value);\n}\n"
-                   "static const uint8_t *decode_%s(dari_decoder *decoder, const uint8_t *at, "
-                   "void *value)\n"
-                   "{\n    return xdr_decode_%s(decoder, at, value);\n}\n",
-                   type->name, name, c_type, type->name, name, c_type, type->name, name);
+    di_text_format(
+        &emitter->out,
+        "static int64_t size_%s(dari_encoder *encoder, const void *value)\n"
+        "{\n    return xdr_size_%s(encoder, (const %s *)value);\n}\n"
+        "static uint8_t *encode_%s(dari_encoder *encoder, uint8_t *at, const void *value)\n"
+        "{\n    return xdr_encode_%s(encoder, at, (const %s *)value);\n}\n"
+        "static const uint8_t *decode_%s(dari_decoder *decoder, const uint8_t *at, "
+        "void *value)\n"
+        "{\n    return xdr_decode_%s(decoder, at, value);\n}\n",
+        type->name, name, c_type, type->name, name, c_type, type->name, name);
 }
 
 /* Types that a file defines; not those that the language has by itself. */
@@ -405,15 +413,17 @@ static void emit_table(model_emitter *emitter, const di_unit *unit)
                            name, name, name, name, name, type_name(emitter, name),
                            stated_ratio(emitter, name));
     }
-    di_text_format(&emitter->out, "};\nconst %s_file %s_under_test = {\"%s\", codecs, "
-                                  "sizeof codecs / sizeof *codecs};\n",
+    di_text_format(&emitter->out,
+                   "};\nconst %s_file %s_under_test = {\"%s\", codecs, "
+                   "sizeof codecs / sizeof *codecs};\n",
                    kind, kind, emitter->stem);
 }
 
 static void emit_unit(model_emitter *emitter, const di_unit *unit)
 {
-    di_text_format(&emitter->out, "/* Written by emit-model. */\n#include \"%s.h\"\n"
-                                  "#include \"%s.h\"\n#include <stddef.h>\n\n",
+    di_text_format(&emitter->out,
+                   "/* Written by emit-model. */\n#include \"%s.h\"\n"
+                   "#include \"%s.h\"\n#include <stddef.h>\n\n",
                    emitter->stem, emitter->tirpc ? "tirpc_codec" : "codec");
     for (const di_definition *at = unit->definitions; at; at = at->next)
         if (is_defined(at))

@@ -11,8 +11,8 @@ void guard_open(guard *memory, size_t room)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     memory->room = (room + GUARD_RED_SIZE + page - 1) / page * page;
     memory->mapped = memory->room + page;
-    void *mapped = mmap(NULL, memory->mapped, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *mapped =
+        mmap(NULL, memory->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED)
         abort();
     memory->memory = mapped;

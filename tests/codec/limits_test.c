@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Limits of decoding: depth, memory, elements without bytes; and lists, which have none but memory. */
+/* Limits of decoding: depth, memory, elements without bytes; and lists, which have none but memory.
+ */
 #include "full.h"
 #include "guard.h"
 
@@ -22,7 +23,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
     __has_feature(memory_sanitizer)
 #define SANITIZED 1
 #endif
@@ -287,8 +288,8 @@ static void elements_without_bytes_have_a_limit(void **state)
 static void small_messages_take_small_memory(void **state)
 {
     (void)state;
-    static const uint32_t counts[] = {7, 8, 0x02000000, 0x20000000, 0x40000000, 0x80000000,
-                                      0xffffffff};
+    static const uint32_t counts[] = {7,          8,          0x02000000, 0x20000000,
+                                      0x40000000, 0x80000000, 0xffffffff};
     guard memory;
     guard_open(&memory, 4096);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {

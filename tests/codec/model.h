@@ -14,51 +14,51 @@
 
 typedef enum model_kind {
     MODEL_VOID,
-    MODEL_NUMBER,    /* integers and floating point: `width` bytes on the wire */
+    MODEL_NUMBER, /* integers and floating point: `width` bytes on the wire */
     MODEL_BOOL,
     MODEL_ENUM,
     MODEL_QUADRUPLE,
     MODEL_STRUCT,
-    MODEL_UNION,     /* members[0] is the discriminant */
-    MODEL_FIXED,     /* bound elements in a row */
-    MODEL_VARIABLE,  /* {count, pointer} */
-    MODEL_OPTIONAL,  /* pointer or NULL */
-    MODEL_BYTES,     /* opaque[bound] in place */
-    MODEL_OPAQUE,    /* {size, pointer} */
-    MODEL_STRING,    /* char *, terminated */
-    MODEL_TEXT       /* {size, pointer}, not terminated */
+    MODEL_UNION,    /* members[0] is the discriminant */
+    MODEL_FIXED,    /* bound elements in a row */
+    MODEL_VARIABLE, /* {count, pointer} */
+    MODEL_OPTIONAL, /* pointer or NULL */
+    MODEL_BYTES,    /* opaque[bound] in place */
+    MODEL_OPAQUE,   /* {size, pointer} */
+    MODEL_STRING,   /* char *, terminated */
+    MODEL_TEXT      /* {size, pointer}, not terminated */
 } model_kind;
 
 typedef struct model_type model_type;
 
 typedef struct model_member {
     const char *name;
-    const char *field;      /* what a fault calls it: "entry.name" */
+    const char *field; /* what a fault calls it: "entry.name" */
     const model_type *type;
     size_t offset;
 } model_member;
 
 typedef struct model_arm {
     uint32_t value;
-    model_member member;    /* type NULL: void */
+    model_member member; /* type NULL: void */
 } model_arm;
 
 struct model_type {
     model_kind kind;
-    const char *name;       /* NULL: has none */
-    size_t size;            /* in memory */
-    uint32_t width;         /* MODEL_NUMBER: bytes on the wire */
-    bool is_signed;         /* MODEL_NUMBER */
-    bool is_floating;       /* MODEL_NUMBER */
-    bool is_loose;          /* MODEL_NUMBER: only the low bits count, the others are left to chance */
-    uint32_t bound;         /* most bytes or elements; the number of them where it is fixed */
+    const char *name; /* NULL: has none */
+    size_t size;      /* in memory */
+    uint32_t width;   /* MODEL_NUMBER: bytes on the wire */
+    bool is_signed;   /* MODEL_NUMBER */
+    bool is_floating; /* MODEL_NUMBER */
+    bool is_loose;    /* MODEL_NUMBER: only the low bits count, the others are left to chance */
+    uint32_t bound;   /* most bytes or elements; the number of them where it is fixed */
     const model_type *element;
     const model_member *members;
     size_t member_count;
     const model_arm *arms;
     size_t arm_count;
     const model_arm *default_arm;
-    const int32_t *values;  /* MODEL_ENUM */
+    const int32_t *values; /* MODEL_ENUM */
     size_t value_count;
 };
 
@@ -68,22 +68,23 @@ struct model_type {
 /* What stands at some place of a rendered value. */
 typedef enum model_mark_kind {
     MARK_NUMBER,
-    MARK_LENGTH,       /* of opaque, string, array */
+    MARK_LENGTH, /* of opaque, string, array */
     MARK_ENUM,
     MARK_BOOL,
-    MARK_PRESENT,      /* the word before an optional value */
+    MARK_PRESENT, /* the word before an optional value */
     MARK_DISCRIMINANT,
     MARK_PADDING,
-    MARK_DATA          /* the bytes of opaque data or a string */
+    MARK_DATA /* the bytes of opaque data or a string */
 } model_mark_kind;
 
 typedef struct model_mark {
     model_mark_kind kind;
-    size_t offset;          /* in the bytes */
+    size_t offset; /* in the bytes */
     size_t size;
-    const model_type *type; /* of a length: the array, string or opaque; of a discriminant: the union */
-    const char *field;      /* the member that it belongs to; NULL in a type without members */
-    void *address;          /* in the value; NULL where there is none */
+    const model_type
+        *type;         /* of a length: the array, string or opaque; of a discriminant: the union */
+    const char *field; /* the member that it belongs to; NULL in a type without members */
+    void *address;     /* in the value; NULL where there is none */
 } model_mark;
 
 typedef struct model_rendering {
@@ -112,7 +113,7 @@ uint64_t model_minimum(const model_type *type);
 typedef struct model_random {
     uint64_t state;
     struct model_piece *pieces;
-    int64_t parts_left;     /* once they are used up, arrays and optional values stay empty */
+    int64_t parts_left; /* once they are used up, arrays and optional values stay empty */
     uint32_t zero_width_left;
     uint32_t depth;
 } model_random;

@@ -61,8 +61,8 @@ void model_random_free(model_random *random)
 static uint64_t random_floating(model_random *random, uint32_t width)
 {
     static const uint64_t doubles[] = {
-        0x0000000000000000, 0x8000000000000000, /* zeros */
-        0x7ff0000000000000, 0xfff0000000000000, /* infinities */
+        0x0000000000000000, 0x8000000000000000,                     /* zeros */
+        0x7ff0000000000000, 0xfff0000000000000,                     /* infinities */
         0x7ff8000000000001, 0x7ff0000000000001, 0xfff4deadbeef1234, /* NaNs, signalling ones too */
         0x0000000000000001, 0x7fefffffffffffff, 0x0010000000000000,
     };

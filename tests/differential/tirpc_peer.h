@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libtirpc as seen by the differential test: its headers and dari's are not for one file, since both
- * declare the types of the interface. */
+/* libtirpc as seen by the differential test: its headers and dari's are not for one file, since
+ * both declare the types of the interface. */
 #ifndef TEST_TIRPC_PEER_H
 #define TEST_TIRPC_PEER_H
 

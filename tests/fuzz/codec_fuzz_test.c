@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs the codec fuzzer without a fuzzing engine: valid messages, damaged at random. CODEC_SEED
- * chooses them, DARI_LONG makes them many. With an engine: clang -fsanitize=fuzzer on fuzz_codec.c, the
- * tables of an interface file and the library. */
+ * chooses them, DARI_LONG makes them many. With an engine: clang -fsanitize=fuzzer on fuzz_codec.c,
+ * the tables of an interface file and the library. */
 #include "codec.h"
 
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 #define ROUNDS 4000u
 #define ROUNDS_LONG 1000000u
 #define PARTS 60
-#define HEAD 2      /* type and what is tolerated, before the message */
+#define HEAD 2 /* type and what is tolerated, before the message */
 #define GROWTH 64
 #define DAMAGES_MAX 6u
 
@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void damage(model_random *random, uint8_t *message, size_t room, size_t *size)
 {
-    static const uint32_t words[] = {0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0x40000000,
-                                     0xfffffffc, 255, 256, 4096, 4097};
+    static const uint32_t words[] = {
+        0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0x40000000, 0xfffffffc, 255, 256, 4096, 4097};
     size_t at = *size ? model_random_below(random, (uint32_t)*size) : 0;
     uint32_t word = words[model_random_below(random, sizeof words / sizeof *words)];
     size_t more = 4 * model_random_below(random, GROWTH / 4);

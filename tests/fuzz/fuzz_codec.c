@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Fuzzes the codecs of one interface file. The first byte of the input chooses the type, the second
  * what is tolerated; the rest is the message. Whatever it is, decoding answers with an error or a
- * value; a value that was accepted strictly encodes to the same bytes; and the verdict is that of the
- * model's judge, but for limits that it does not know. */
+ * value; a value that was accepted strictly encodes to the same bytes; and the verdict is that of
+ * the model's judge, but for limits that it does not know. */
 #include "codec.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The pieces that generated codecs are made of; those for loops, in xdr_inline.h, pass the same tests. */
+/* The pieces that generated codecs are made of; those for loops, in xdr_inline.h, pass the same
+ * tests. */
 #include <dari/xdr_inline.h>
 
 #include <setjmp.h>
@@ -39,9 +40,11 @@ static const xdr_form inlined = {
 static const xdr_form *form;
 
 /* One test for each form. */
-#define IN_BOTH_FORMS(test)                                                                        \
-    {#test, test, NULL, NULL, (void *)(uintptr_t)&called},                                         \
-    {#test "_inline", test, NULL, NULL, (void *)(uintptr_t)&inlined}
+#define IN_BOTH_FORMS(test)                                            \
+    {#test, test, NULL, NULL, (void *)(uintptr_t)&called},             \
+    {                                                                  \
+#test "_inline", test, NULL, NULL, (void *)(uintptr_t)&inlined \
+    }
 
 static void numbers_are_big_endian(void **state)
 {
@@ -64,8 +67,15 @@ static void numbers_are_big_endian(void **state)
 static void numbers_come_back_at_any_alignment(void **state)
 {
     (void)state;
-    static const uint64_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-                                      0x8000000000000000, 0xffffffffffffffff, 0x0123456789abcdef};
+    static const uint64_t values[] = {0,
+                                      1,
+                                      0x7fffffff,
+                                      0x80000000,
+                                      0xffffffff,
+                                      0x7fffffffffffffff,
+                                      0x8000000000000000,
+                                      0xffffffffffffffff,
+                                      0x0123456789abcdef};
     uint8_t bytes[16 + 8];
     for (size_t v = 0; v < sizeof values / sizeof *values; v++)
         for (size_t offset = 0; offset < 8; offset++) {
@@ -88,7 +98,8 @@ static void numbers_come_back_at_any_alignment(void **state)
 static void floating_numbers_keep_every_bit(void **state)
 {
     (void)state;
-    static const uint32_t floats[] = {0x80000000, 0x7f800000, 0x7fc12345, 0x7f800001, 0xffbfffff, 1};
+    static const uint32_t floats[] = {0x80000000, 0x7f800000, 0x7fc12345,
+                                      0x7f800001, 0xffbfffff, 1};
     static const uint64_t doubles[] = {0x8000000000000000, 0x7ff0000000000000, 0x7ff8123456789abc,
                                        0x7ff0000000000001, 0xfff7ffffffffffff, 1};
     uint8_t in[8], out[8];
@@ -214,13 +225,13 @@ static void sizes_are_checked_against_bounds(void **state)
     assert_true(encoder.fault.found == 6 && encoder.fault.allowed == 5);
 }
 
-#define EXPECT_FAULT(expected, call)                                                               \
-    do {                                                                                           \
-        dari_encoder encoder;                                                                      \
-        dari_encoder_init(&encoder);                                                               \
-        assert_int_equal(call, expected);                                                          \
-        assert_int_equal(encoder.fault.error, expected);                                           \
-        assert_string_equal(encoder.fault.field, "x");                                             \
+#define EXPECT_FAULT(expected, call)                     \
+    do {                                                 \
+        dari_encoder encoder;                            \
+        dari_encoder_init(&encoder);                     \
+        assert_int_equal(call, expected);                \
+        assert_int_equal(encoder.fault.error, expected); \
+        assert_string_equal(encoder.fault.field, "x");   \
     } while (0)
 
 static void wrong_values_are_named(void **state)
@@ -492,8 +503,8 @@ static void texts_may_have_zero_bytes_on_request(void **state)
 static void lengths_are_not_believed(void **state)
 {
     form = *state;
-    static const uint32_t lengths[] = {9, 12, 13, 0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd,
-                                       0xffffffff};
+    static const uint32_t lengths[] = {9,          12,         13,         0x7fffffff,
+                                       0x80000000, 0xfffffffc, 0xfffffffd, 0xffffffff};
     static const uint8_t data[8] = "abcdefgh";
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         xdr_reading reading;
@@ -691,8 +702,8 @@ static void expect_text(dari_fault fault, const char *before, const char *after)
 static void faults_read_well(void **state)
 {
     (void)state;
-    expect_text((dari_fault){DARI_BOUND, "entry.name", 24, 300, 255}, "byte 24: entry.name: ",
-                " (300, at most 255)");
+    expect_text((dari_fault){DARI_BOUND, "entry.name", 24, 300, 255},
+                "byte 24: entry.name: ", " (300, at most 255)");
     expect_text((dari_fault){DARI_MISSING, "entry.name", 0, 0, 0}, "entry.name: ", "");
     expect_text((dari_fault){DARI_TRAILING, NULL, 8, 4, 0}, "byte 8: ", " (4)");
     expect_text((dari_fault){DARI_TRUNCATED, "listing.entries", 4, 100, 20},
