@@ -2,7 +2,8 @@
 /* Arenas: the memory that a decoded value holds, given back at once.
  *
  * A zeroed dari_arena is empty and ready. One thread at a time may use an arena. The structure is
- * public only so that taking memory is a few instructions; read or write its members nowhere else. */
+ * public only so that taking memory is a few instructions; read or write its members nowhere else.
+ */
 #ifndef DARI_ARENA_H
 #define DARI_ARENA_H
 
@@ -51,7 +52,8 @@ void dari_arena_allow(dari_arena *arena, size_t budget);
  * same size allocates nothing. */
 void dari_arena_reset(dari_arena *arena);
 
-/* Gives back everything, to the system too. The arena is empty and may be used again. Takes NULL. */
+/* Gives back everything, to the system too. The arena is empty and may be used again. Takes NULL.
+ */
 void dari_arena_end(dari_arena *arena);
 
 #ifdef __cplusplus

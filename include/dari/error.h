@@ -15,20 +15,20 @@ enum dari_error {
     DARI_OK = 0,
 
     /* This process. */
-    DARI_NO_MEMORY = -1,  /* an allocation failed */
-    DARI_INVALID = -2,    /* an argument is outside the function's contract */
-    DARI_ERRNO = -3,      /* a system call failed: the details hold errno */
-    DARI_LIMIT = -4,      /* a named limit on a size, a count or a depth */
-    DARI_DEADLINE = -5,   /* the time allowed has passed */
-    DARI_FORKED = -6,     /* the handle belongs to the parent of this process */
-    DARI_GENERATOR = -7,  /* the generated code was made for another version of this library */
+    DARI_NO_MEMORY = -1, /* an allocation failed */
+    DARI_INVALID = -2,   /* an argument is outside the function's contract */
+    DARI_ERRNO = -3,     /* a system call failed: the details hold errno */
+    DARI_LIMIT = -4,     /* a named limit on a size, a count or a depth */
+    DARI_DEADLINE = -5,  /* the time allowed has passed */
+    DARI_FORKED = -6,    /* the handle belongs to the parent of this process */
+    DARI_GENERATOR = -7, /* the generated code was made for another version of this library */
 
     /* Finding the other side, and losing it. */
-    DARI_ADDRESS = -20,   /* the address cannot be read, or names nothing */
-    DARI_SCHEME = -21,    /* the address begins with a scheme that is not there */
-    DARI_REFUSED = -22,   /* nobody listens at the address */
-    DARI_CLOSED = -23,    /* the other side closed the connection or died */
-    DARI_IN_USE = -24,    /* the address has a living owner */
+    DARI_ADDRESS = -20,    /* the address cannot be read, or names nothing */
+    DARI_SCHEME = -21,     /* the address begins with a scheme that is not there */
+    DARI_REFUSED = -22,    /* nobody listens at the address */
+    DARI_CLOSED = -23,     /* the other side closed the connection or died */
+    DARI_IN_USE = -24,     /* the address has a living owner */
     DARI_PERMISSION = -25, /* the system does not allow it */
 
     /* Values and messages (RFC 4506). */
@@ -46,17 +46,18 @@ enum dari_error {
     DARI_DEPTH = -51,     /* nested deeper than allowed */
 
     /* What a server answered (RFC 5531, section 9). */
-    DARI_RPC_MISMATCH = -70,           /* RPC_MISMATCH: another version of RPC itself */
-    DARI_AUTH = -71,                   /* AUTH_ERROR: the credential or verifier was refused */
-    DARI_PROGRAM_UNAVAILABLE = -72,    /* PROG_UNAVAIL */
-    DARI_PROGRAM_MISMATCH = -73,       /* PROG_MISMATCH: the details hold the range of versions */
-    DARI_PROCEDURE_UNAVAILABLE = -74,  /* PROC_UNAVAIL */
-    DARI_GARBAGE_ARGUMENTS = -75,      /* GARBAGE_ARGS: the server could not decode them */
-    DARI_SYSTEM_ERROR = -76,           /* SYSTEM_ERR: the server failed */
-    DARI_BAD_REPLY = -77               /* the reply is no RPC reply */
+    DARI_RPC_MISMATCH = -70,          /* RPC_MISMATCH: another version of RPC itself */
+    DARI_AUTH = -71,                  /* AUTH_ERROR: the credential or verifier was refused */
+    DARI_PROGRAM_UNAVAILABLE = -72,   /* PROG_UNAVAIL */
+    DARI_PROGRAM_MISMATCH = -73,      /* PROG_MISMATCH: the details hold the range of versions */
+    DARI_PROCEDURE_UNAVAILABLE = -74, /* PROC_UNAVAIL */
+    DARI_GARBAGE_ARGUMENTS = -75,     /* GARBAGE_ARGS: the server could not decode them */
+    DARI_SYSTEM_ERROR = -76,          /* SYSTEM_ERR: the server failed */
+    DARI_BAD_REPLY = -77              /* the reply is no RPC reply */
 };
 
-/* The name of a code as written above, "DARI_BOUND"; "DARI_?" for a number that is no code. Static. */
+/* The name of a code as written above, "DARI_BOUND"; "DARI_?" for a number that is no code. Static.
+ */
 const char *dari_error_name(int error);
 
 /* A code in words, without a full stop: "longer than the interface declares". Static. */

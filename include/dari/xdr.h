@@ -3,9 +3,9 @@
  *
  * Every type T of an interface has three functions, written as straight-line code:
  *
- *   int64_t        xdr_size_T(dari_encoder *, const T *)              checks the value; its exact size
- *   uint8_t       *xdr_encode_T(dari_encoder *, uint8_t *, const T *) writes it; cannot fail
- *   const uint8_t *xdr_decode_T(dari_decoder *, const uint8_t *, T *) reads it from a hostile sender
+ *   int64_t xdr_size_T(dari_encoder *, const T *);
+ *   uint8_t *xdr_encode_T(dari_encoder *, uint8_t *at, const T *);
+ *   const uint8_t *xdr_decode_T(dari_decoder *, const uint8_t *at, T *);
  *
  * Encoding takes two steps: xdr_size_T returns the number of bytes or a negative error, and
  * xdr_encode_T writes exactly that many and returns the end. The value must not change in between.
@@ -109,7 +109,7 @@ void dari_decoder_init(dari_decoder *decoder, const void *message, size_t size, 
  * and nothing is left after it, otherwise the error, which is also in the fault. */
 int dari_decoder_finish(dari_decoder *decoder, const uint8_t *at);
 
-/* Records the first fault; the generated code returns what they return. The offset is that of `at`. */
+/* Record the first fault, whose offset is that of `at`; generated code returns what they return. */
 int64_t dari_encode_fault(dari_encoder *encoder, int error, const char *field, int64_t found,
                           int64_t allowed);
 const uint8_t *dari_decode_fault(dari_decoder *decoder, const uint8_t *at, int error,
@@ -169,8 +169,8 @@ static inline void dari_put_i64(uint8_t *at, int64_t value)
     dari_put_u64(at, (uint64_t)value);
 }
 
-/* Floating-point numbers are moved as bits: a signalling NaN would change on its way through a register
- * of the x87. */
+/* Floating-point numbers are moved as bits: a signalling NaN would change on its way through a
+ * register of the x87. */
 static inline void dari_put_float(uint8_t *at, const float *value)
 {
     uint32_t bits;
@@ -240,9 +240,10 @@ static inline dari_quadruple dari_get_quadruple(const uint8_t *at)
 void dari_swap_array_u32(void *out, const void *in, size_t count);
 void dari_swap_array_u64(void *out, const void *in, size_t count);
 
-/* Sizes. Each of these checks a value and adds what it takes on the wire to a sum; where the value is
- * not valid, or the sum would pass DARI_SIZE_MAX, the sum becomes the error and the result is
- * false. */
+/* Sizes. Each of these checks a value and adds what it takes on the wire to a sum; where the value
+ * is not valid, the sum becomes the error and the result is false. A sum beyond DARI_SIZE_MAX
+ * becomes DARI_LIMIT with the next dari_add or dari_add_array; no single value comes near what is
+ * left of the sum's range then. */
 
 /* The largest size that a value may have: 2^62 bytes. */
 #define DARI_SIZE_MAX ((int64_t)1 << 62)
@@ -257,8 +258,8 @@ static inline bool dari_add(int64_t *sum, int64_t part)
 }
 
 /* Adds `bytes` and their length word, within the bound. */
-static inline bool dari_add_bytes(dari_encoder *encoder, int64_t *sum, const void *data, size_t bytes,
-                                  uint32_t bound, const char *field)
+static inline bool dari_add_bytes(dari_encoder *encoder, int64_t *sum, const void *data,
+                                  size_t bytes, uint32_t bound, const char *field)
 {
     if (!data && bytes) {
         *sum = dari_encode_fault(encoder, DARI_MISSING, field, 0, 0);
@@ -303,9 +304,9 @@ static inline bool dari_add_array(dari_encoder *encoder, int64_t *sum, uint32_t 
 /* Opaque data and strings.
  *
  * The put functions write the length word, the bytes and the padding, and return the end. The get
- * functions read them at `at`, where the length word is known to be there; `following` is the number
- * of bytes that must come after in any case, so that one check covers both. They return the end of the
- * padding, or NULL. */
+ * functions read them at `at`, where the length word is known to be there; `following` is the
+ * number of bytes that must come after in any case, so that one check covers both. They return the
+ * end of the padding, or NULL. */
 
 /* Writes `size` bytes and zero padding, without a length word: opaque[n]. */
 uint8_t *dari_put_bytes(uint8_t *at, const void *data, uint32_t size);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Codecs of array elements: the pieces of xdr.h that are worth writing into a loop.
  *
- * The functions do what those of the same name without `inline` do, which they call where the data is
- * long, wrong or unusual. Generated code uses them; all are safe to call from any thread on data of its
- * own. */
+ * The functions do what those of the same name without `inline` do, which they call where the data
+ * is long, wrong or unusual. Generated code uses them; all are safe to call from any thread on data
+ * of its own. */
 #ifndef DARI_XDR_INLINE_H
 #define DARI_XDR_INLINE_H
 
@@ -19,8 +19,8 @@ extern "C" {
 /* Longer data goes to the C library, whose vector code is then faster. */
 #define DARI_INLINE_MAX 64u
 
-/* Copies `size` bytes, without a call where they are few: the first and the last ones of a size class
- * in pieces that may overlap. */
+/* Copies `size` bytes, without a call where they are few: the first and the last ones of a size
+ * class in pieces that may overlap. */
 DARI_INLINE void dari_inline_copy(uint8_t *out, const uint8_t *in, size_t size)
 {
     if (size > DARI_INLINE_MAX) {
@@ -80,7 +80,8 @@ DARI_INLINE uint64_t dari_inline_zero_bytes(uint64_t word)
     return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
 }
 
-/* Whether a zero byte is among `size` ones, 16 to DARI_INLINE_MAX. The last 16 may overlap others. */
+/* Whether a zero byte is among `size` ones, 16 to DARI_INLINE_MAX. The last 16 may overlap others.
+ */
 DARI_INLINE bool dari_inline_find_zero_16(char *out, const uint8_t *at, uint32_t size)
 {
     dari_bytes16 found = {0}, piece;
@@ -123,8 +124,8 @@ DARI_INLINE bool dari_inline_find_zero_4(char *out, const uint8_t *at, uint32_t 
     return dari_inline_zero_bytes((uint64_t)first << 32 | last) != 0;
 }
 
-/* Whether a zero byte is among `size` ones, at most DARI_INLINE_MAX; copies them to `out`, unless that is
- * NULL. */
+/* Whether a zero byte is among `size` ones, at most DARI_INLINE_MAX; copies them to `out`, unless
+ * that is NULL. */
 DARI_INLINE bool dari_inline_find_zero(char *out, const uint8_t *at, uint32_t size)
 {
     if (size >= 16)
@@ -142,8 +143,8 @@ DARI_INLINE bool dari_inline_find_zero(char *out, const uint8_t *at, uint32_t si
     return found;
 }
 
-/* Whether the bytes from the end of `size` ones up to `end` are zero: the last unit of 4, without those
- * that belong to the data. */
+/* Whether the bytes from the end of `size` ones up to `end` are zero: the last unit of 4, without
+ * those that belong to the data. */
 DARI_INLINE bool dari_inline_padding_is_zero(const uint8_t *end, uint32_t size)
 {
     return !(size & 3) || !(dari_get_u32(end - 4) << 8 * (size & 3));

@@ -10,10 +10,10 @@
 
 /* A zeroed di_text is empty and ready. */
 typedef struct di_text {
-    char *data;   /* terminated; NULL while nothing was appended */
-    size_t size;  /* without the terminator */
+    char *data;  /* terminated; NULL while nothing was appended */
+    size_t size; /* without the terminator */
     size_t room;
-    bool failed;  /* memory ran out */
+    bool failed; /* memory ran out */
 } di_text;
 
 void di_text_append(di_text *text, const char *data, size_t size);

@@ -7,6 +7,8 @@
 #include "gen/sizes.h"
 #include "idl/compile.h"
 
+#include <dari/error.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -54,6 +56,15 @@ static int no_memory(void)
     return DI_EXIT_FAILED;
 }
 
+static bool is_name(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    size_t length = strlen(text);
+    return length && strchr(letters, *text) &&
+           strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") ==
+               length;
+}
+
 /* Returns enum di_exit, or -1 to go on. */
 static int take_option(arguments *to, int option, const char *value)
 {
@@ -72,10 +83,11 @@ static int take_option(arguments *to, int option, const char *value)
         return !strcmp(value, "D") ? -1 : di_usage_error("dari gen", "-M%s: use -MD", value);
     case OPTION_PREFIX:
         to->prefix = value;
-        return -1;
+        return is_name(value) ? -1
+                              : di_usage_error("dari gen", "--prefix: '%s' begins no name", value);
     case OPTION_EXTERN:
         to->externs[to->idl.extern_count++] = value;
-        return *value ? -1 : di_usage_error("dari gen", "--extern: the name is empty");
+        return is_name(value) ? -1 : di_usage_error("dari gen", "--extern: '%s' is no name", value);
     case OPTION_STRINGS:
         to->strings_as_spans = true;
         return !strcmp(value, "span") ? -1
@@ -161,11 +173,11 @@ static void print_colourful(const char *text, di_severity severity)
             severities[severity].colour, word, (int)(line_end - rest), rest, line_end);
 }
 
-static void print_diagnostics(const di_idl *idl)
+static void print_diagnostics(const di_diagnostic *first)
 {
     const char *no_color = getenv("NO_COLOR");
     bool colourful = isatty(STDERR_FILENO) && !(no_color && *no_color);
-    for (const di_diagnostic *at = di_idl_diagnostics(idl); at; at = at->next) {
+    for (const di_diagnostic *at = first; at; at = at->next) {
         char *text = di_diagnostic_format(at);
         if (!text)
             no_memory();
@@ -238,21 +250,22 @@ static bool print_sizes(const di_idl *idl, const di_emit_c_options *options)
     return done;
 }
 
-static bool emit(const arguments *from, const di_idl *idl, const char *path,
-                 const di_emit_c_options *options)
+static bool emit(const arguments *from, const di_idl *idl, const di_emit_c_options *options)
 {
-    di_text header = {0}, source = {0}, clash = {0};
+    di_text header = {0}, source = {0};
+    di_clash clash;
     int status = di_emit_c(di_idl_unit(idl), options, &header, &source, &clash);
     bool done = false;
-    if (status < 0 && clash.size)
-        fprintf(stderr, "%s: error: %s\n", path, clash.data);
-    else if (status < 0 || header.failed || source.failed)
+    if (status == DARI_INVALID) {
+        clash.error.next = &clash.note;
+        print_diagnostics(&clash.error);
+    } else if (status < 0) {
         no_memory();
-    else
+    } else {
         done = write_files(from, idl, options->stem, &header, &source);
+    }
     di_text_free(&header);
     di_text_free(&source);
-    di_text_free(&clash);
     return done;
 }
 
@@ -293,12 +306,12 @@ static bool generate(const arguments *from, const char *path)
         .prefix = from->prefix,
         .strings_as_spans = from->strings_as_spans,
     };
-    print_diagnostics(idl);
+    print_diagnostics(di_idl_diagnostics(idl));
     bool done = false;
     if (di_idl_unit(idl) && from->sizes)
         done = print_sizes(idl, &options);
     else if (di_idl_unit(idl))
-        done = !would_overwrite(from, idl, stem) && emit(from, idl, path, &options);
+        done = !would_overwrite(from, idl, stem) && emit(from, idl, &options);
     di_idl_free(idl);
     free(stem);
     return done;

@@ -66,8 +66,8 @@ bool di_kind_is_swapped(di_kind kind);
 /* Whether a value of the kind can be one that may not be sent. */
 bool di_kind_is_checked(di_kind kind);
 
-/* Paths in C: the address of one, "&value->name", or "arg" for "*arg"; a member, "value->x.count"; an
- * element, "value->x[i]". */
+/* Paths in C: the address of one, "&value->name", or "arg" for "*arg"; a member, "value->x.count";
+ * an element, "value->x[i]". */
 const char *di_path_address(di_c_writer *writer, const char *path);
 const char *di_path_member(di_c_writer *writer, const char *path, const char *member);
 const char *di_path_index(di_c_writer *writer, const char *path, const char *index);

@@ -72,7 +72,7 @@ void di_c_take_back(di_c_body *body, const char *condition, const char *conseque
 
 const char *di_c_loop(di_c_body *body, const char *count)
 {
-    const char *index = di_c_string(body->writer, "%c", 'i' + (char)body->loops++);
+    const char *index = di_c_string(body->writer, "index%u", body->loops++);
     di_c_line(body->writer, "for (uint32_t %s = 0; %s < %s; %s++) {", index, index, count, index);
     return index;
 }

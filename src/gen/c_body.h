@@ -12,11 +12,11 @@ typedef struct di_c_body {
     di_text *outside;    /* the writer's text otherwise */
     di_text text;
     const di_c_codec *codec;
-    uint64_t offset;     /* constant bytes behind `at` that are done; sizing: not added yet */
-    uint64_t available;  /* decoding: bytes behind `at` that are known to be there */
-    unsigned loops;      /* loops open */
+    uint64_t offset;        /* constant bytes behind `at` that are done; sizing: not added yet */
+    uint64_t available;     /* decoding: bytes behind `at` that are known to be there */
+    unsigned loops;         /* loops open */
     const char *first_line; /* or NULL */
-    bool uses_context;   /* the encoder or decoder */
+    bool uses_context;      /* the encoder or decoder */
     bool uses_number;
     bool uses_present;
 } di_c_body;
@@ -36,8 +36,8 @@ const char *di_c_at(const di_c_body *body);
 /* Moves `at` itself to the next byte, `extra` bytes on. */
 void di_c_advance(di_c_body *body, uint64_t extra);
 
-/* Takes back the last two lines of the body where they are `condition` and `consequence`: what comes
- * next makes them needless. */
+/* Takes back the last two lines of the body where they are `condition` and `consequence`: what
+ * comes next makes them needless. */
 void di_c_take_back(di_c_body *body, const char *condition, const char *consequence);
 
 /* Opens a loop over `count` elements and returns the name of its index. */
@@ -51,8 +51,8 @@ di_atoms di_c_body_atoms(const di_c_body *body);
 typedef void di_c_write_scope(di_c_body *body, const di_atoms *atoms);
 typedef void di_c_write_missing(di_c_body *body);
 
-/* Writes a union: the discriminant, a switch over it, every arm as a scope. `missing` is called where
- * some discriminants have no arm. */
+/* Writes a union: the discriminant, a switch over it, every arm as a scope. `missing` is called
+ * where some discriminants have no arm. */
 void di_c_write_union(di_c_body *body, di_c_write_scope *discriminant, di_c_write_scope *arm,
                       di_c_write_missing *missing);
 

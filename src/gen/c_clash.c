@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/* The numbers of programs, versions and procedures are not looked at: where their names are taken
+ * they get no constants (c_program.c). */
 #include "gen/c_clash.h"
 
 #include "gen/c_program.h"
-#include "idl/compile.h"
 
 #include <dari/error.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@ typedef struct c_name {
 } c_name;
 
 typedef struct name_list {
+    di_c_writer *writer;
     c_name *items;
     size_t count;
     size_t room;
@@ -38,53 +41,48 @@ static void add(name_list *list, const char *name, di_position position, const c
     list->items[list->count++] = (c_name){name, position, what};
 }
 
-static void add_type(di_c_writer *writer, name_list *list, const di_type *type)
+static void add_type(name_list *list, const di_type *type, const char *what)
 {
-    add(list, di_c_type_name(writer, type), type->position, "type");
+    static const char *const codecs[] = {"xdr_size", "xdr_encode", "xdr_decode", "xdr_is"};
+    const char *codec = di_c_codec_name(list->writer, type);
+    add(list, di_c_type_name(list->writer, type), type->position, what);
+    for (size_t i = 0; i < (type->kind == DI_ENUM ? 4 : 3); i++)
+        add(list, di_c_string(list->writer, "%s_%s", codecs[i], codec), type->position,
+            "codec of this type");
     for (const di_enumerator *e = type->enumerators; e; e = e->next)
-        add(list, di_c_name(writer, e->name), e->position, "enumerator");
+        add(list, di_c_name(list->writer, e->name), e->position, "enumerator");
 }
 
-static void add_version(di_c_writer *writer, name_list *list, const di_program *program,
-                        const di_version *version)
+static void add_version(name_list *list, const di_program *program, const di_version *version)
 {
-    const char *name = di_c_version_name(writer, program, version);
-    add(list, di_c_name(writer, version->name), version->position, "version");
-    add(list, di_c_string(writer, "%s_interface", name), version->position, "version");
-    add(list, di_c_string(writer, "%s_handlers", name), version->position, "version");
-    add(list, di_c_string(writer, "%s_serve", name), version->position, "version");
+    static const char *const parts[] = {"interface", "handlers", "serve", "procedures"};
+    const char *name = di_c_version_name(list->writer, program, version);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        add(list, di_c_string(list->writer, "%s_%s", name, parts[i]), version->position,
+            "version of a program");
     for (const di_procedure *p = version->procedures; p; p = p->next) {
-        add(list, di_c_stub_name(writer, p, version), p->position, "stub");
+        const char *stub = di_c_stub_name(list->writer, p, version);
+        add(list, stub, p->position, "procedure's stub");
+        add(list, di_c_string(list->writer, "serve_%s", stub), p->position, "procedure's server");
         if (p->arguments && p->arguments->next)
-            add(list, di_c_type_name(writer, di_c_argument(writer, p, version)->type), p->position,
-                "arguments");
+            add_type(list, di_c_argument(list->writer, p, version)->type,
+                     "struct of a procedure's arguments");
     }
 }
 
-/* Procedures of several versions share a name and, as a rule, a number: one constant. */
-static void add_procedures(di_c_writer *writer, name_list *list, const di_program *program)
-{
-    for (const di_version *v = program->versions; v; v = v->next)
-        for (const di_procedure *p = v->procedures; p; p = p->next)
-            add(list, di_c_name(writer, p->name), p->position,
-                di_c_string(writer, "procedure %u", p->number));
-}
-
-static void collect(di_c_writer *writer, const di_unit *unit, name_list *list)
+static void collect(name_list *list, const di_unit *unit)
 {
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
         if (d->kind == DI_DEFINE_CONSTANT)
-            add(list, di_c_name(writer, d->name), d->position, "constant");
+            add(list, di_c_name(list->writer, d->name), d->position, "constant");
         if (d->kind == DI_DEFINE_TYPE)
-            add_type(writer, list, d->type);
+            add_type(list, d->type, "type");
         if (d->kind != DI_DEFINE_PROGRAM)
             continue;
-        add(list, di_c_name(writer, d->name), d->position, "program");
-        add_procedures(writer, list, d->program);
         for (const di_version *v = d->program->versions; v; v = v->next)
-            add_version(writer, list, d->program, v);
+            add_version(list, d->program, v);
     }
 }
 
@@ -99,36 +97,65 @@ static int compare(const void *left, const void *right)
     return (a->position.column > b->position.column) - (a->position.column < b->position.column);
 }
 
-/* The same constant twice is no clash: "procedure 1" and "procedure 1". */
-static bool clashes(const c_name *a, const c_name *b)
+static void describe(di_clash *clash, const c_name *first, const c_name *second)
 {
-    if (strcmp(a->name, b->name))
-        return false;
-    bool procedures = !strncmp(a->what, "procedure ", 10);
-    return !procedures || strcmp(a->what, b->what);
+    *clash = (di_clash){
+        .error = {.severity = DI_ERROR, .position = second->position, .length = 1},
+        .note = {.severity = DI_NOTE, .position = first->position, .length = 1},
+    };
+    snprintf(clash->error_text, sizeof clash->error_text,
+             "in C, '%.255s' would be the name of this %s and of another definition; rename one",
+             second->name, second->what);
+    snprintf(clash->note_text, sizeof clash->note_text, "it is the name of this %s too",
+             first->what);
+    clash->error.text = clash->error_text;
+    clash->note.text = clash->note_text;
 }
 
-int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_text *clash)
+/* The first two definitions that share a name. */
+static int find_pair(const name_list *list, di_clash *ret_clash)
 {
-    name_list list = {0};
-    int status = 0;
-    collect(writer, unit, &list);
-    if (list.failed)
-        status = DARI_NO_MEMORY;
-    else if (list.count)
-        qsort(list.items, list.count, sizeof *list.items, compare);
-    for (size_t i = 1; !status && i < list.count; i++) {
-        const c_name *first = &list.items[i - 1], *second = &list.items[i];
-        if (!clashes(first, second))
+    for (size_t i = 1; i < list->count; i++) {
+        const c_name *first = &list->items[i - 1], *second = &list->items[i];
+        if (strcmp(first->name, second->name))
             continue;
-        status = DARI_INVALID;
-        di_text_format(clash,
-                       "%s:%u:%u: error: in C, '%s' would be both this %s and the %s of line %u; "
-                       "rename one",
-                       di_source_path(second->position.source), second->position.line,
-                       second->position.column, second->name, second->what, first->what,
-                       first->position.line);
+        describe(ret_clash, first, second);
+        return DARI_INVALID;
     }
+    return 0;
+}
+
+/* Members whose names C has as keywords get another name, which a second one may have. */
+static int find_member_pair(di_c_writer *writer, const di_type *type, di_clash *ret_clash)
+{
+    for (const di_declaration *one = type->members; one; one = one->next) {
+        const char *name = one->name ? di_c_member(writer, one->name) : NULL;
+        if (!name || name == one->name)
+            continue;
+        for (const di_declaration *other = type->members; other; other = other->next)
+            if (other->name && !strcmp(other->name, name)) {
+                describe(ret_clash, &(c_name){name, one->position, "member"},
+                         &(c_name){name, other->position, "member"});
+                return DARI_INVALID;
+            }
+    }
+    return 0;
+}
+
+int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clash)
+{
+    name_list list = {.writer = writer};
+    int status = 0;
+    collect(&list, unit);
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, compare);
+    if (list.failed || writer->failed)
+        status = DARI_NO_MEMORY;
+    else
+        status = find_pair(&list, ret_clash);
+    for (const di_definition *d = unit->definitions; d && !status; d = d->next)
+        if (d->kind == DI_DEFINE_TYPE && !d->included)
+            status = find_member_pair(writer, d->type, ret_clash);
     free(list.items);
     return status;
 }

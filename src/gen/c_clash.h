@@ -5,8 +5,8 @@
 
 #include "gen/c_writer.h"
 
-/* Returns 0, or DARI_INVALID where two definitions of the unit get the same name in C, with a line
- * about the first such pair appended to `clash`. */
-int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_text *clash);
+/* Returns 0, DARI_NO_MEMORY, or DARI_INVALID where two definitions of the unit get the same name in
+ * C; `ret_clash` then tells the first such pair. */
+int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clash);
 
 #endif

@@ -9,7 +9,7 @@
 typedef struct di_c_codec {
     const char *name;                  /* of the functions, behind the verb: "xdr_", "entry" */
     const char *storage;               /* "static ", or "" */
-    const char *verb_prefix;           /* "xdr_", or "" for static ones */
+    const char *verb_prefix;           /* "xdr_", "inline_" or "plain_" */
     bool inlined;                      /* it is written into loops */
     const char *in;                    /* "const entry *value", "char *const *value" */
     const char *out;                   /* "entry *value", "char **value" */

@@ -8,9 +8,9 @@
 
 const char *di_c_decode_signature(di_c_writer *writer, const di_c_codec *codec)
 {
-    return di_c_string(
-        writer, "%sconst uint8_t *%sdecode_%s(dari_decoder *decoder, const uint8_t *at, %s)",
-        codec->storage, codec->verb_prefix, codec->name, codec->out);
+    return di_c_string(writer,
+                       "%sconst uint8_t *%sdecode_%s(dari_decoder *decoder, const uint8_t *at, %s)",
+                       codec->storage, codec->verb_prefix, codec->name, codec->out);
 }
 
 static void write_atoms(di_c_body *body, const di_atoms *atoms);
@@ -271,9 +271,9 @@ static void write_atom(di_c_body *body, const di_atoms *atoms, size_t index)
         write_tail(body, atom);
         break;
     case DI_ATOM_CALL:
-        di_c_line(writer, "at = %sdecode_%s(decoder, %s, %s);",
-                  di_c_codec_prefix(writer, d->type), di_c_codec_name(writer, d->type),
-                  di_c_at(body), di_path_address(writer, atom->path));
+        di_c_line(writer, "at = %sdecode_%s(decoder, %s, %s);", di_c_codec_prefix(writer, d->type),
+                  di_c_codec_name(writer, d->type), di_c_at(body),
+                  di_path_address(writer, atom->path));
         return_if_null(body, "at");
         body->offset = 0;
         body->available = 0;

@@ -7,8 +7,7 @@
 
 const char *di_c_encode_signature(di_c_writer *writer, const di_c_codec *codec)
 {
-    return di_c_string(writer,
-                       "%suint8_t *%sencode_%s(dari_encoder *encoder, uint8_t *at, %s)",
+    return di_c_string(writer, "%suint8_t *%sencode_%s(dari_encoder *encoder, uint8_t *at, %s)",
                        codec->storage, codec->verb_prefix, codec->name, codec->in);
 }
 
@@ -148,9 +147,9 @@ static void write_atom(di_c_body *body, const di_atom *atom)
         break;
     case DI_ATOM_CALL:
         body->uses_context = true;
-        di_c_line(writer, "at = %sencode_%s(encoder, %s, %s);",
-                  di_c_codec_prefix(writer, d->type), di_c_codec_name(writer, d->type),
-                  di_c_at(body), di_path_address(writer, atom->path));
+        di_c_line(writer, "at = %sencode_%s(encoder, %s, %s);", di_c_codec_prefix(writer, d->type),
+                  di_c_codec_name(writer, d->type), di_c_at(body),
+                  di_path_address(writer, atom->path));
         body->offset = 0;
         return;
     }

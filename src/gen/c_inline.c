@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* The steps that an inline codec may take, those of what it holds by value included: this bounds what
- * the C compiler has to expand. */
+/* The steps that an inline codec may take, those of what it holds by value included: this bounds
+ * what the C compiler has to expand. */
 #define STEPS_MAX 64u
 
 static unsigned steps_of(const di_declaration *declaration, unsigned limit);
@@ -47,8 +47,8 @@ typedef struct inline_set {
 
 static void choose_parts(inline_set *set, const di_type *type);
 
-/* Chooses a type that is held by value, or is an element, and what it holds. The depth is bounded by
- * STEPS_MAX: each level is a step. */
+/* Chooses a type that is held by value, or is an element, and what it holds. The depth is bounded
+ * by STEPS_MAX: each level is a step. */
 static void choose(inline_set *set, const di_declaration *declaration, bool element)
 {
     di_declaration d = di_c_resolve(declaration);
@@ -124,5 +124,5 @@ bool di_c_is_inline(const di_c_writer *writer, const di_type *type)
 
 const char *di_c_codec_prefix(const di_c_writer *writer, const di_type *type)
 {
-    return di_c_is_inline(writer, type) ? "" : "xdr_";
+    return di_c_is_inline(writer, type) ? "inline_" : "xdr_";
 }

@@ -48,11 +48,10 @@ static di_type *argument_struct(di_c_writer *writer, const di_procedure *procedu
         writer->failed = true;
         return NULL;
     }
-    *type = (di_type){.kind = DI_STRUCT,
-                      .position = procedure->position,
-                      .measure = {.fixed = true}};
-    type->name = di_c_string(writer, "%s_%u_argument", di_c_lower(writer, procedure->name),
-                             version->number);
+    *type =
+        (di_type){.kind = DI_STRUCT, .position = procedure->position, .measure = {.fixed = true}};
+    type->name =
+        di_c_string(writer, "%s_%u_argument", di_c_lower(writer, procedure->name), version->number);
     const di_declaration **link = &type->members;
     unsigned number = 0;
     for (const di_declaration *a = procedure->arguments; a; a = a->next) {
@@ -106,14 +105,22 @@ static bool has_argument_struct(const di_procedure *procedure)
 static const char *static_codec_name(di_c_writer *writer, const di_declaration *d)
 {
     static const char *const words[] = {
-        [DI_BOOL] = "bool",         [DI_CHAR] = "char",
-        [DI_UNSIGNED_CHAR] = "unsigned_char", [DI_SHORT] = "short",
-        [DI_UNSIGNED_SHORT] = "unsigned_short", [DI_INT] = "int",
-        [DI_UNSIGNED_INT] = "unsigned_int", [DI_LONG] = "long",
-        [DI_UNSIGNED_LONG] = "unsigned_long", [DI_HYPER] = "hyper",
-        [DI_UNSIGNED_HYPER] = "unsigned_hyper", [DI_FLOAT] = "float",
-        [DI_DOUBLE] = "double",     [DI_QUADRUPLE] = "quadruple",
-        [DI_OPAQUE] = "opaque",     [DI_STRING] = "string",
+        [DI_BOOL] = "bool",
+        [DI_CHAR] = "char",
+        [DI_UNSIGNED_CHAR] = "unsigned_char",
+        [DI_SHORT] = "short",
+        [DI_UNSIGNED_SHORT] = "unsigned_short",
+        [DI_INT] = "int",
+        [DI_UNSIGNED_INT] = "unsigned_int",
+        [DI_LONG] = "long",
+        [DI_UNSIGNED_LONG] = "unsigned_long",
+        [DI_HYPER] = "hyper",
+        [DI_UNSIGNED_HYPER] = "unsigned_hyper",
+        [DI_FLOAT] = "float",
+        [DI_DOUBLE] = "double",
+        [DI_QUADRUPLE] = "quadruple",
+        [DI_OPAQUE] = "opaque",
+        [DI_STRING] = "string",
     };
     const char *word = d->type->kind <= DI_STRING ? words[d->type->kind] : d->type->name;
     switch (d->shape) {
@@ -143,11 +150,11 @@ static codec_name codec_of(di_c_writer *writer, const di_declaration *declaratio
     if (has_own_codec(declaration))
         return (codec_name){"xdr_", di_c_codec_name(writer, declaration->type)};
     di_declaration resolved = di_c_resolve(declaration);
-    return (codec_name){"", static_codec_name(writer, &resolved)};
+    return (codec_name){"plain_", static_codec_name(writer, &resolved)};
 }
 
-/* Before C23 a pointer to an array does not become one to a constant array by itself: arguments that
- * are arrays are not constant, and codecs are given them with a cast. */
+/* Before C23 a pointer to an array does not become one to a constant array by itself: arguments
+ * that are arrays are not constant, and codecs are given them with a cast. */
 static bool is_array(const di_declaration *declaration)
 {
     return di_c_resolve(declaration).shape == DI_FIXED;
@@ -167,7 +174,7 @@ static void static_codec(di_c_writer *writer, const di_declaration *declaration,
     di_text_append(names, key, strlen(key));
     di_c_codec codec = {.name = name,
                         .storage = "static ",
-                        .verb_prefix = "",
+                        .verb_prefix = "plain_",
                         .in = di_c_pointer(writer, &resolved, !is_array(&resolved), "value"),
                         .out = di_c_pointer(writer, &resolved, false, "value"),
                         .field = name,
@@ -208,8 +215,8 @@ static const char *value_parameters(di_c_writer *writer, const di_declaration *a
 {
     const char *in = "", *out = "";
     if (argument)
-        in = di_c_string(writer, ", %s",
-                         di_c_pointer(writer, argument, !is_array(argument), "arg"));
+        in =
+            di_c_string(writer, ", %s", di_c_pointer(writer, argument, !is_array(argument), "arg"));
     if (!is_void(result))
         out = di_c_string(writer, ", %s", di_c_pointer(writer, result, false, "ret"));
     return di_c_string(writer, "%s%s", in, out);
@@ -224,13 +231,13 @@ static const char *stub_signature(di_c_writer *writer, const di_procedure *proce
                        value_parameters(writer, argument, procedure->result));
 }
 
-static void handler_table(di_c_writer *writer, const di_program *program,
-                          const di_version *version)
+static void handler_table(di_c_writer *writer, const di_program *program, const di_version *version)
 {
     const char *name = di_c_version_name(writer, program, version);
     di_c_line(writer, "%s", "");
-    di_c_line(writer, "/* %s: what a server of %s %s runs. A handler returns 0, or the error that is "
-                      "answered. */",
+    di_c_line(writer,
+              "/* %s: what a server of %s %s runs. A handler returns 0, or the error that is "
+              "answered. */",
               di_c_place(writer, version->position), program->name, version->name);
     di_c_line(writer, "typedef struct %s_handlers {", name);
     writer->handlers = version;
@@ -243,15 +250,94 @@ static void handler_table(di_c_writer *writer, const di_program *program,
     di_c_line(writer, "} %s_handlers;", name);
 }
 
-void di_c_program_types(di_c_writer *writer, const di_program *program)
+/* Numbers of programs, versions and procedures, by name. */
+typedef struct named_number {
+    const char *name;
+    uint32_t number;
+    const void *owner; /* the program, version or procedure */
+} named_number;
+
+/* Calls `see` for all of them in the unit, until it is false. */
+static void each_number(const di_unit *unit, bool (*see)(void *context, named_number number),
+                        void *context)
+{
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        if (d->kind != DI_DEFINE_PROGRAM || d->included)
+            continue;
+        const di_program *program = d->program;
+        if (!see(context, (named_number){program->name, program->number, program}))
+            return;
+        for (const di_version *v = program->versions; v; v = v->next) {
+            if (!see(context, (named_number){v->name, v->number, v}))
+                return;
+            for (const di_procedure *p = v->procedures; p; p = p->next)
+                if (!see(context, (named_number){p->name, p->number, p}))
+                    return;
+        }
+    }
+}
+
+typedef struct number_search {
+    named_number wanted;
+    bool earlier; /* the same name and number came before */
+    bool passed;  /* the wanted one itself */
+    bool differs; /* the same name has another number somewhere */
+} number_search;
+
+static bool compare_number(void *context, named_number number)
+{
+    number_search *search = context;
+    if (number.owner == search->wanted.owner)
+        search->passed = true;
+    else if (!strcmp(number.name, search->wanted.name)) {
+        search->differs |= number.number != search->wanted.number;
+        search->earlier |= !search->passed;
+    }
+    return !search->differs;
+}
+
+/* Whether a type, constant or enumerator of the unit has a name. */
+static bool is_defined(const di_unit *unit, const char *name)
+{
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        if (d->kind == DI_DEFINE_PROGRAM || !d->name)
+            continue;
+        if (!strcmp(d->name, name))
+            return true;
+        const di_enumerator *e = d->kind == DI_DEFINE_TYPE ? d->type->enumerators : NULL;
+        for (; e; e = e->next)
+            if (!strcmp(e->name, name))
+                return true;
+    }
+    return false;
+}
+
+/* Names are scoped by program and version in the RPC language, in C they are not: one that stands
+ * for several numbers, or for something else, gets no constant; one that stands for the same number
+ * several times gets one. */
+static void write_number(di_c_writer *writer, const di_unit *unit, named_number wanted)
+{
+    number_search search = {.wanted = wanted};
+    each_number(unit, compare_number, &search);
+    const char *name = di_c_name(writer, wanted.name);
+    if (search.differs || search.earlier || is_defined(unit, wanted.name))
+        return;
+    if (wanted.number <= INT32_MAX)
+        di_c_line(writer, wanted.number > UINT16_MAX ? "enum { %s = 0x%x };" : "enum { %s = %u };",
+                  name, wanted.number);
+    else
+        di_c_line(writer, "#define %s 0x%xu", name, wanted.number);
+}
+
+void di_c_program_types(di_c_writer *writer, const di_unit *unit, const di_program *program)
 {
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, program->position));
-    di_c_line(writer, "#define %s 0x%08xu", di_c_name(writer, program->name), program->number);
+    write_number(writer, unit, (named_number){program->name, program->number, program});
     for (const di_version *v = program->versions; v; v = v->next) {
-        di_c_line(writer, "#define %s %uu", di_c_name(writer, v->name), v->number);
+        write_number(writer, unit, (named_number){v->name, v->number, v});
         for (const di_procedure *p = v->procedures; p; p = p->next)
-            di_c_line(writer, "#define %s %uu", di_c_name(writer, p->name), p->number);
+            write_number(writer, unit, (named_number){p->name, p->number, p});
     }
     for (const di_version *v = program->versions; v; v = v->next) {
         for (const di_procedure *p = v->procedures; p; p = p->next) {
@@ -266,7 +352,8 @@ void di_c_program_types(di_c_writer *writer, const di_program *program)
     }
 }
 
-/* The attribute that says which pointers must be given; a result that holds memory needs a context. */
+/* The attribute that says which pointers must be given; a result that holds memory needs a context.
+ */
 static const char *nonnull(di_c_writer *writer, const di_procedure *procedure)
 {
     unsigned last = 1;
@@ -287,10 +374,12 @@ void di_c_program_prototypes(di_c_writer *writer, const di_program *program)
         di_c_line(writer, "%s", "");
         di_c_line(writer, "extern const dari_interface %s_interface;", name);
         di_c_line(writer, "%s", "");
-        di_c_line(writer, "/* Makes a server answer %s %s. The handlers live as long as it does. */",
+        di_c_line(writer,
+                  "/* Makes a server answer %s %s. The handlers live as long as it does. */",
                   program->name, v->name);
-        di_c_line(writer, "int %s_serve(dari_server *server, const %s_handlers *handlers, "
-                          "void *user);",
+        di_c_line(writer,
+                  "int %s_serve(dari_server *server, const %s_handlers *handlers, "
+                  "void *user);",
                   name, name);
         for (const di_procedure *p = v->procedures; p; p = p->next) {
             di_c_line(writer, "%s", "");
@@ -427,8 +516,8 @@ static void write_interface(di_c_writer *writer, const di_program *program,
         di_c_line(writer, "%s", "");
         di_c_line(writer, "static const dari_procedure %s_procedures[] = {", name);
         for (uint32_t i = 0; i < count; i++)
-            di_c_line(writer, "{%u, \"%s\", serve_%s},", procedures[i]->number,
-                      procedures[i]->name, di_c_stub_name(writer, procedures[i], version));
+            di_c_line(writer, "{%u, \"%s\", serve_%s},", procedures[i]->number, procedures[i]->name,
+                      di_c_stub_name(writer, procedures[i], version));
         di_c_line(writer, "};");
     }
     di_c_line(writer, "%s", "");

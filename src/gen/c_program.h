@@ -6,7 +6,7 @@
 #include "gen/c_writer.h"
 
 /* The header's part: constants, argument structs, handler tables. */
-void di_c_program_types(di_c_writer *writer, const di_program *program);
+void di_c_program_types(di_c_writer *writer, const di_unit *unit, const di_program *program);
 
 /* The header's part: prototypes. */
 void di_c_program_prototypes(di_c_writer *writer, const di_program *program);
@@ -14,8 +14,8 @@ void di_c_program_prototypes(di_c_writer *writer, const di_program *program);
 /* The source's part. */
 void di_c_program_functions(di_c_writer *writer, const di_program *program);
 
-/* The codecs of arguments and results that have no name of their own, each once, for all programs of
- * the unit. */
+/* The codecs of arguments and results that have no name of their own, each once, for all programs
+ * of the unit. */
 void di_c_static_codecs(di_c_writer *writer, const di_unit *unit);
 
 /* "add_1", with the prefix. */
@@ -26,8 +26,8 @@ const char *di_c_stub_name(di_c_writer *writer, const di_procedure *procedure,
 const char *di_c_version_name(di_c_writer *writer, const di_program *program,
                               const di_version *version);
 
-/* The argument of a procedure as one declaration: NULL for void. Several arguments become a struct of
- * its own, whose codecs are written with the program. */
+/* The argument of a procedure as one declaration: NULL for void. Several arguments become a struct
+ * of its own, whose codecs are written with the program. */
 const di_declaration *di_c_argument(di_c_writer *writer, const di_procedure *procedure,
                                     const di_version *version);
 

@@ -7,8 +7,8 @@
 
 const char *di_c_size_signature(di_c_writer *writer, const di_c_codec *codec)
 {
-    return di_c_string(writer, "%sint64_t %ssize_%s(dari_encoder *encoder, %s)",
-                       codec->storage, codec->verb_prefix, codec->name, codec->in);
+    return di_c_string(writer, "%sint64_t %ssize_%s(dari_encoder *encoder, %s)", codec->storage,
+                       codec->verb_prefix, codec->name, codec->in);
 }
 
 static void write_atoms(di_c_body *body, const di_atoms *atoms);
@@ -78,10 +78,10 @@ static void write_array(di_c_body *body, const di_atom *atom)
     bool simple = element.fixed && !element.checked;
     const char *count = di_path_member(writer, atom->path, "count");
     const char *items = di_path_member(writer, atom->path, "items");
-    add_call(body, di_c_string(writer, "dari_add_array(encoder, &size, %s, %s,\n%*s%uu, %u, \"%s\")",
-                               count, items, (int)(4 * writer->indent + 20), "",
-                               atom->declaration.size,
-                               simple ? (unsigned)element.minimum : 0, atom->field));
+    add_call(body,
+             di_c_string(writer, "dari_add_array(encoder, &size, %s, %s,\n%*s%uu, %u, \"%s\")",
+                         count, items, (int)(4 * writer->indent + 20), "", atom->declaration.size,
+                         simple ? (unsigned)element.minimum : 0, atom->field));
     if (!simple)
         write_loop(body, atom, count, items);
 }
@@ -90,8 +90,8 @@ static void write_optional(di_c_body *body, const di_atom *atom)
 {
     body->offset += 4;
     di_c_line(body->writer, "if (%s) {", atom->path);
-    di_atoms element = di_atoms_of_element(body->writer, atom,
-                                           di_c_string(body->writer, "*%s", atom->path));
+    di_atoms element =
+        di_atoms_of_element(body->writer, atom, di_c_string(body->writer, "*%s", atom->path));
     write_scope(body, &element);
     di_c_line(body->writer, "}");
 }
@@ -144,8 +144,8 @@ static void write_atom(di_c_body *body, const di_atom *atom)
         break;
     }
     case DI_ATOM_OPAQUE:
-        add_call(body, di_c_string(writer, "dari_add_opaque(encoder, &size, %s, %uu, \"%s\")", atom->path,
-                                   atom->declaration.size, atom->field));
+        add_call(body, di_c_string(writer, "dari_add_opaque(encoder, &size, %s, %uu, \"%s\")",
+                                   atom->path, atom->declaration.size, atom->field));
         break;
     case DI_ATOM_STRING:
         add_call(body, di_c_string(writer, "dari_add_%s(encoder, &size, %s, %uu, \"%s\")", text,
@@ -178,8 +178,7 @@ static void write_missing(di_c_body *body)
     body->uses_context = true;
     di_c_line(body->writer,
               "return dari_encode_fault(encoder, DARI_ARM, \"%s.%s\", (int64_t)value->%s, 0);",
-              body->codec->field, type->discriminant->name,
-              di_c_discriminant(body->writer, type));
+              body->codec->field, type->discriminant->name, di_c_discriminant(body->writer, type));
 }
 
 /* A value that always takes the same bytes and cannot be wrong. */

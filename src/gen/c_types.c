@@ -105,17 +105,24 @@ static void define_struct(di_c_writer *writer, const di_type *type)
     di_c_line(writer, "};");
 }
 
+/* The same for the arms of a union. */
+static bool has_arm_called(const di_type *type, const char *name)
+{
+    if (!name)
+        return false;
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        if (arm->declaration->name && !strcmp(arm->declaration->name, name))
+            return true;
+    const di_arm *last = type->default_arm;
+    return last && last->declaration->name && !strcmp(last->declaration->name, name);
+}
+
 static void define_arm(di_c_writer *writer, const di_arm *arm, const di_type *type)
 {
     const di_declaration *d = arm->declaration;
     if (d->type->kind == DI_VOID)
         return;
-    bool shadowed = false;
-    for (const di_arm *other = type->arms; other; other = other->next)
-        shadowed |= d->type->name && other->declaration->name &&
-                    !strcmp(other->declaration->name, d->type->name);
-    if (type->default_arm && type->default_arm->declaration->name && d->type->name)
-        shadowed |= !strcmp(type->default_arm->declaration->name, d->type->name);
+    bool shadowed = has_arm_called(type, d->type->name);
     di_c_line(writer, "%s;", di_c_declare(writer, d, di_c_member(writer, d->name), shadowed));
 }
 

@@ -26,7 +26,7 @@ void di_c_line(di_c_writer *writer, const char *format, ...)
     di_text_append(writer->out, "\n", 1);
 }
 
-const char *di_c_string(di_c_writer *writer, const char *format, ...)
+char *di_c_string(di_c_writer *writer, const char *format, ...)
 {
     char buffer[256];
     va_list arguments, again;
@@ -42,7 +42,7 @@ const char *di_c_string(di_c_writer *writer, const char *format, ...)
         vsnprintf(string, (size_t)size + 1, format, again);
     va_end(again);
     va_end(arguments);
-    return string ? string : "";
+    return string ? string : writer->empty;
 }
 
 static int compare_words(const void *left, const void *right)
@@ -50,22 +50,101 @@ static int compare_words(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-#define IS_AMONG(list, word)                                                                       \
+#define IS_AMONG(list, word) \
     (bsearch(&(word), list, sizeof(list) / sizeof *(list), sizeof *(list), compare_words) != NULL)
 
-/* Every keyword of C17 and C++17 that an interface file could use as a name, what <stdbool.h> takes,
- * and two macros of GCC; sorted. */
+/* Every keyword of C17 and C++17 that an interface file could use as a name, what <stdbool.h>
+ * takes, and what GCC adds; sorted. */
 static const char *const keywords[] = {
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
-    "case", "catch", "char", "char16_t", "char32_t", "class", "compl", "const", "const_cast",
-    "constexpr", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast",
-    "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
-    "if", "inline", "int", "linux", "long", "mutable", "namespace", "new", "noexcept", "not",
-    "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
-    "reinterpret_cast", "restrict", "return", "short", "signed", "sizeof", "static",
-    "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local",
-    "throw", "true", "try", "typedef", "typeid", "typename", "union", "unix", "unsigned", "using",
-    "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
+    "alignas",
+    "alignof",
+    "and",
+    "and_eq",
+    "asm",
+    "auto",
+    "bitand",
+    "bitor",
+    "bool",
+    "break",
+    "case",
+    "catch",
+    "char",
+    "char16_t",
+    "char32_t",
+    "class",
+    "compl",
+    "const",
+    "const_cast",
+    "constexpr",
+    "continue",
+    "decltype",
+    "default",
+    "delete",
+    "do",
+    "double",
+    "dynamic_cast",
+    "else",
+    "enum",
+    "explicit",
+    "export",
+    "extern",
+    "false",
+    "float",
+    "for",
+    "friend",
+    "goto",
+    "i386",
+    "if",
+    "inline",
+    "int",
+    "linux",
+    "long",
+    "mutable",
+    "namespace",
+    "new",
+    "noexcept",
+    "not",
+    "not_eq",
+    "nullptr",
+    "operator",
+    "or",
+    "or_eq",
+    "private",
+    "protected",
+    "public",
+    "register",
+    "reinterpret_cast",
+    "restrict",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "static",
+    "static_assert",
+    "static_cast",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "thread_local",
+    "throw",
+    "true",
+    "try",
+    "typedef",
+    "typeid",
+    "typename",
+    "typeof",
+    "union",
+    "unix",
+    "unsigned",
+    "using",
+    "virtual",
+    "void",
+    "volatile",
+    "wchar_t",
+    "while",
+    "xor",
+    "xor_eq",
 };
 
 const char *di_c_member(di_c_writer *writer, const char *name)
@@ -108,8 +187,8 @@ const char *di_c_codec_name(di_c_writer *writer, const di_type *type)
 
 const char *di_c_lower(di_c_writer *writer, const char *name)
 {
-    const char *copy = di_c_string(writer, "%s", name);
-    for (char *at = (char *)copy; *at; at++)
+    char *copy = di_c_string(writer, "%s", name);
+    for (char *at = copy; *at; at++)
         *at = (char)tolower((unsigned char)*at);
     return copy;
 }
@@ -125,15 +204,16 @@ bool di_c_is_hidden(di_c_writer *writer, const char *name)
 {
     /* Sorted. */
     static const char *const hiding[] = {
-        "arg", "argument", "at", "call", "client", "decoder", "encoder", "exchange", "handlers",
-        "i", "j", "k", "number", "present", "request", "result", "ret", "server", "size", "status",
-        "table", "user", "value",
+        "arg",      "argument", "at",     "call",    "client",  "decoder", "encoder",
+        "exchange", "handlers", "number", "present", "request", "result",  "ret",
+        "server",   "size",     "status", "table",   "user",    "value",
     };
     const di_procedure *p = writer->handlers ? writer->handlers->procedures : NULL;
     for (; p; p = p->next)
         if (!strcasecmp(p->name, name) && !strcmp(di_c_lower(writer, p->name), name))
             return true;
-    return !*writer->options->prefix && IS_AMONG(hiding, name);
+    bool index = strspn(name, "index0123456789") == strlen(name) && !strncmp(name, "index", 5);
+    return !*writer->options->prefix && (index || IS_AMONG(hiding, name));
 }
 
 /* Whether a typedef'd declaration is written in place of the typedef's name by the codecs. */
@@ -254,11 +334,10 @@ const char *di_c_declare(di_c_writer *writer, const di_declaration *declaration,
             return join(writer, "dari_opaque", name);
         if (d.type->kind == DI_STRING)
             return join(writer, type, name);
-        return di_c_string(writer, "struct { uint32_t count; %s; } %s",
-                           join(writer,
-                                di_c_string(writer, "%s%s*", type, strchr(type, '*') ? "" : " "),
-                                "items"),
-                           name);
+        return di_c_string(
+            writer, "struct { uint32_t count; %s; } %s",
+            join(writer, di_c_string(writer, "%s%s*", type, strchr(type, '*') ? "" : " "), "items"),
+            name);
     }
     return "";
 }

@@ -15,21 +15,23 @@ typedef struct di_c_writer {
     const di_emit_c_options *options;
     dari_arena *arena; /* of names and paths made on the way */
     unsigned indent;
-    bool failed;       /* memory ran out */
-    di_type_set inlined; /* those with inline codecs: c_inline.h */
+    bool failed;                /* memory ran out */
+    char empty[1];              /* what stands for a string then */
+    di_type_set inlined;        /* those with inline codecs: c_inline.h */
     const di_version *handlers; /* while its handler table is written: the members' names hide types
                                    in C++ */
 } di_c_writer;
 
-/* Writes one indented line; "" gives an empty one. A line that ends in `{` indents what follows, one
- * that begins with `}` ends that. */
+/* Writes one indented line; "" gives an empty one. A line that ends in `{` indents what follows,
+ * one that begins with `}` ends that. */
 void di_c_line(di_c_writer *writer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A string made in the writer's arena; "" where memory is out. */
-const char *di_c_string(di_c_writer *writer, const char *format, ...)
+/* A string made in the writer's arena; where memory is out, one that stays empty. */
+char *di_c_string(di_c_writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name. */
+/* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name.
+ */
 const char *di_c_member(di_c_writer *writer, const char *name);
 
 /* The name of a type, constant or enumerator: with the prefix, and like di_c_member. */
@@ -57,17 +59,17 @@ bool di_c_is_builtin(const di_type *type);
 /* The one struct that files use without defining it, which the library has: struct netbuf. */
 bool di_c_is_netbuf(const di_type *type);
 
-/* Whether the generated functions have a parameter or variable of the name, which would hide what the
- * file calls so; or a handler table that is being written has such a member. */
+/* Whether the generated functions have a parameter or variable of the name, which would hide what
+ * the file calls so; or a handler table that is being written has such a member. */
 bool di_c_is_hidden(di_c_writer *writer, const char *name);
 
 /* A type where functions of the generated code use it: "entry", or "struct entry" where the name is
  * hidden. Typedefs that are hidden are spelled as what they stand for. */
 const char *di_c_type_text(di_c_writer *writer, const di_type *type, bool shadowed);
 
-/* `type name` in C, with the array's brackets: "uint8_t handle[32]". `name` may be a pointer: "*arg".
- * `shadowed`: a member of the same struct has the type's name, which C++ does not allow, so that
- * another spelling of the type is written. */
+/* `type name` in C, with the array's brackets: "uint8_t handle[32]". `name` may be a pointer:
+ * "*arg". `shadowed`: a member of the same struct has the type's name, which C++ does not allow, so
+ * that another spelling of the type is written. */
 const char *di_c_declare(di_c_writer *writer, const di_declaration *declaration, const char *name,
                          bool shadowed);
 

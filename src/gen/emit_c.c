@@ -25,79 +25,118 @@ static bool is_own_type(const di_definition *d)
 }
 
 /* Types in the order that C needs: what a type holds by value or by another typedef's name stands
- * before it. Otherwise the order is the file's. */
+ * before it. Otherwise the order is the file's. The way down is kept here, not on the stack: a file
+ * decides how long it is. */
+typedef struct order_step {
+    const di_type *type;
+    const di_declaration *member; /* the next one to look at */
+    const di_arm *arm;            /* likewise */
+    unsigned others; /* of the discriminant, the default arm and the typedef's declaration,
+                        how many were looked at */
+} order_step;
+
 typedef struct type_order {
     di_type_set own;
-    bool *done;
+    bool *begun;
+    order_step *steps; /* each type is begun once */
+    size_t depth;
 } type_order;
 
-static void order_begin(type_order *order, di_c_writer *writer, const di_unit *unit)
+static void order_make(type_order *order, di_c_writer *writer, const di_unit *unit)
 {
     *order = (type_order){0};
     writer->failed |= di_type_set_make(writer->arena, unit, is_own_type, &order->own) < 0;
-    order->done = dari_arena_take(writer->arena, order->own.count * sizeof *order->done);
-    if (order->done)
-        memset(order->done, 0, order->own.count * sizeof *order->done);
-    else
+    order->begun = dari_arena_take(writer->arena, order->own.count * sizeof *order->begun);
+    order->steps = dari_arena_take(writer->arena, order->own.count * sizeof *order->steps);
+    if (!order->begun || !order->steps) {
+        writer->failed = true;
         *order = (type_order){0};
-    writer->failed |= !order->done;
+        return;
+    }
+    memset(order->begun, 0, order->own.count * sizeof *order->begun);
 }
 
-static void define_in_order(type_order *order, di_c_writer *writer, const di_type *type);
-
-static void define_needed(type_order *order, di_c_writer *writer, const di_declaration *d)
+/* The next declaration that a type is made of, or NULL. */
+static const di_declaration *next_part(order_step *step)
 {
-    bool pointer = d->shape == DI_OPTIONAL || d->shape == DI_VARIABLE;
-    bool declared = d->type->kind == DI_STRUCT || d->type->kind == DI_UNION;
-    if (d->type->kind >= DI_ENUM && !(pointer && declared))
-        define_in_order(order, writer, d->type);
+    const di_declaration *part = step->member;
+    if (part) {
+        step->member = part->next;
+        return part;
+    }
+    if (step->arm) {
+        part = step->arm->declaration;
+        step->arm = step->arm->next;
+        return part;
+    }
+    while (step->others < 3 && !part) {
+        const di_arm *last = step->type->default_arm;
+        unsigned other = step->others++;
+        part = other == 0   ? step->type->discriminant
+               : other == 1 ? (last ? last->declaration : NULL)
+                            : step->type->declaration;
+    }
+    return part;
+}
+
+/* Begins a type that is this file's and was not begun before. */
+static void order_begin(type_order *order, const di_type *type)
+{
+    size_t index = di_type_set_find(&order->own, type);
+    if (index == SIZE_MAX || order->begun[index])
+        return;
+    order->begun[index] = true;
+    order->steps[order->depth++] =
+        (order_step){.type = type, .member = type->members, .arm = type->arms};
 }
 
 static void define_in_order(type_order *order, di_c_writer *writer, const di_type *type)
 {
-    size_t index = di_type_set_find(&order->own, type);
-    if (index == SIZE_MAX || order->done[index])
-        return;
-    order->done[index] = true;
-    for (const di_declaration *member = type->members; member; member = member->next)
-        define_needed(order, writer, member);
-    if (type->discriminant)
-        define_needed(order, writer, type->discriminant);
-    for (const di_arm *arm = type->arms; arm; arm = arm->next)
-        define_needed(order, writer, arm->declaration);
-    if (type->default_arm)
-        define_needed(order, writer, type->default_arm->declaration);
-    if (type->declaration)
-        define_needed(order, writer, type->declaration);
-    di_c_define_type(writer, type);
+    order_begin(order, type);
+    while (order->depth) {
+        order_step *step = &order->steps[order->depth - 1];
+        const di_declaration *part = next_part(step);
+        if (!part) {
+            di_c_define_type(writer, step->type);
+            order->depth--;
+            continue;
+        }
+        bool pointer = part->shape == DI_OPTIONAL || part->shape == DI_VARIABLE;
+        bool declared = part->type->kind == DI_STRUCT || part->type->kind == DI_UNION;
+        if (part->type->kind >= DI_ENUM && !(pointer && declared))
+            order_begin(order, part->type);
+    }
 }
 
+/* A constant that fits an int is an enumerator, which hides nothing: a macro of its name would
+ * change whatever has the same name in another scope. */
 static void write_constant(di_c_writer *writer, const di_definition *d)
 {
     const di_number *n = &d->constant;
     const char *name = di_c_name(writer, d->name);
-    if (n->symbolic)
-        di_c_line(writer, "#define %s %s", name, di_c_name(writer, n->text));
-    else if (!n->negative && n->magnitude > INT64_MAX)
-        di_c_line(writer, "#define %s UINT64_C(%" PRIu64 ")", name, n->magnitude);
-    else if (n->negative && n->magnitude > (uint64_t)INT32_MAX)
-        di_c_line(writer, "#define %s (-INT64_C(%" PRIu64 ") - 1)", name, n->magnitude - 1);
+    if (!n->negative && n->magnitude <= INT32_MAX)
+        di_c_line(writer, "enum { %s = %" PRIu64 " };", name, n->magnitude);
+    else if (n->negative && n->magnitude <= INT32_MAX)
+        di_c_line(writer, "enum { %s = -%" PRIu64 " };", name, n->magnitude);
     else if (n->negative)
-        di_c_line(writer, "#define %s (-%" PRIu64 ")", name, n->magnitude);
+        di_c_line(writer, "#define %s (-INT64_C(%" PRIu64 ") - 1)", name, n->magnitude - 1);
+    else if (n->magnitude > INT64_MAX)
+        di_c_line(writer, "#define %s UINT64_C(%" PRIu64 ")", name, n->magnitude);
     else if (n->magnitude > UINT32_MAX)
         di_c_line(writer, "#define %s INT64_C(%" PRIu64 ")", name, n->magnitude);
-    else if (n->magnitude > INT32_MAX)
-        di_c_line(writer, "#define %s %" PRIu64 "u", name, n->magnitude);
     else
-        di_c_line(writer, "#define %s %" PRIu64, name, n->magnitude);
+        di_c_line(writer, "#define %s %" PRIu64 "u", name, n->magnitude);
 }
 
+/* The header of an included interface file: it is written into the same folder as this one, under
+ * the file's name without its ending. */
 static void write_include(di_c_writer *writer, const char *path)
 {
-    size_t size = strlen(path);
-    if (size > 2 && !strcmp(path + size - 2, ".x"))
-        size -= 2;
-    di_c_line(writer, "#include \"%.*s.h\"", (int)size, path);
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    int size = (int)(dot && dot > name ? (size_t)(dot - name) : strlen(name));
+    di_c_line(writer, "#include \"%.*s.h\"", size, name);
 }
 
 /* Marks of a version control of old, which C compilers warn of: `#pragma ident`, `#ident`, and the
@@ -126,7 +165,8 @@ static void write_pass(di_c_writer *writer, const char *line)
 static bool needs_rpc_headers(const di_unit *unit)
 {
     for (const di_definition *d = unit->definitions; d; d = d->next) {
-        const char *found = d->kind == DI_DEFINE_PASS && !d->included ? strstr(d->text, "(XDR ") : NULL;
+        const char *found =
+            d->kind == DI_DEFINE_PASS && !d->included ? strstr(d->text, "(XDR ") : NULL;
         if (found && d->for_header)
             return true;
     }
@@ -137,7 +177,7 @@ static bool needs_rpc_headers(const di_unit *unit)
 static void write_definitions(di_c_writer *writer, const di_unit *unit)
 {
     type_order order;
-    order_begin(&order, writer, unit);
+    order_make(&order, writer, unit);
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
@@ -149,7 +189,7 @@ static void write_definitions(di_c_writer *writer, const di_unit *unit)
             define_in_order(&order, writer, d->type);
             break;
         case DI_DEFINE_PROGRAM:
-            di_c_program_types(writer, d->program);
+            di_c_program_types(writer, unit, d->program);
             break;
         case DI_DEFINE_PASS:
             if (d->for_header)
@@ -183,8 +223,8 @@ static void codec_prototypes(di_c_writer *writer, const di_type *type)
     di_c_line(writer, "%s;", di_c_decode_signature(writer, &codec));
 }
 
-/* The codecs of types that are declared elsewhere are to be found elsewhere too. Repeats those of types
- * used twice, which C allows. */
+/* The codecs of types that are declared elsewhere are to be found elsewhere too. Repeats those of
+ * types used twice, which C allows. */
 static void extern_prototypes(di_c_writer *writer, const di_declaration *d)
 {
     for (; d; d = d->next)
@@ -215,7 +255,7 @@ static di_c_codec inline_codec(di_c_writer *writer, const di_type *type)
 {
     di_c_codec codec = codec_of_type(writer, type);
     codec.storage = "DARI_INLINE ";
-    codec.verb_prefix = "";
+    codec.verb_prefix = "inline_";
     codec.inlined = true;
     return codec;
 }
@@ -231,7 +271,7 @@ static void inline_prototypes(di_c_writer *writer, const di_type *type)
     di_c_line(writer, "%s;", di_c_decode_signature(writer, &codec));
 }
 
-#define WRAPPER "\n%s\n{\n    return %s_%s(%s, value);\n}\n"
+#define WRAPPER "\n%s\n{\n    return inline_%s_%s(%s, value);\n}\n"
 
 /* The public functions of a type with inline codecs. */
 static void codec_wrappers(di_c_writer *writer, const di_c_codec *codec)
@@ -258,15 +298,15 @@ static void codec_functions(di_c_writer *writer, const di_type *type)
         codec_wrappers(writer, &public);
 }
 
-/* Calls `write` for every type of this file that has codecs, those of several arguments included. What
- * is built in has none of its own, since several files of one program may use it. */
+/* Calls `write` for every type of this file that has codecs, those of several arguments included.
+ * What is built in has none of its own, since several files of one program may use it. */
 static void each_type(di_c_writer *writer, const di_unit *unit,
                       void (*write)(di_c_writer *writer, const di_type *type))
 {
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
-        if (is_own_type(d) && !d->included)
+        if (is_own_type(d))
             write(writer, d->type);
         if (d->kind != DI_DEFINE_PROGRAM)
             continue;
@@ -277,12 +317,16 @@ static void each_type(di_c_writer *writer, const di_unit *unit,
     }
 }
 
-/* "DARI_GENERATED_CALC_H" */
-static const char *guard(di_c_writer *writer)
+/* "DARI_GENERATED_CALC_1234ABCD_H": two files may have the same name, so what they say is part of
+ * it. */
+static const char *guard(di_c_writer *writer, const di_text *body)
 {
-    const char *name = di_c_string(writer, "DARI_GENERATED_%s%s_H", writer->options->prefix,
-                                   writer->options->stem);
-    for (char *at = (char *)name; *at; at++)
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < body->size; i++)
+        hash = (hash ^ (uint8_t)body->data[i]) * 16777619u;
+    char *name = di_c_string(writer, "DARI_GENERATED_%s%s_%08X_H", writer->options->prefix,
+                             writer->options->stem, hash);
+    for (char *at = name; *at; at++)
         *at = isalnum((unsigned char)*at) ? (char)toupper((unsigned char)*at) : '_';
     return name;
 }
@@ -293,21 +337,16 @@ static const char *file_name(const di_unit *unit)
     return slash ? slash + 1 : unit->path;
 }
 
-static void write_header(di_c_writer *writer, const di_unit *unit)
+static void write_header_body(di_c_writer *writer, const di_unit *unit)
 {
-    const char *name = guard(writer);
-    di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
-              file_name(unit));
-    di_c_line(writer, "#ifndef %s", name);
-    di_c_line(writer, "#define %s", name);
-    di_c_line(writer, "%s", "");
     di_c_line(writer, "#include <dari/interface.h>");
     if (needs_rpc_headers(unit))
         di_c_line(writer, "#include <rpc/xdr.h>");
     di_c_line(writer, "%s", "");
     di_c_line(writer, "#if DARI_GENERATOR_OLDEST > 1 || DARI_GENERATOR_NEWEST < 1");
-    di_c_line(writer, "#error \"this file and <dari/interface.h> are of different versions of dari: "
-                      "run dari gen again\"");
+    di_c_line(writer,
+              "#error \"this file and <dari/interface.h> are of different versions of dari: "
+              "run dari gen again\"");
     di_c_line(writer, "#endif");
     di_c_line(writer, "%s", "");
     /* `%` lines close this and open it again, as they were written for rpcgen, which begins so. */
@@ -331,8 +370,26 @@ static void write_header(di_c_writer *writer, const di_unit *unit)
     di_c_line(writer, "#ifdef __cplusplus");
     di_text_format(writer->out, "}\n");
     di_c_line(writer, "#endif");
+}
+
+static void write_header(di_c_writer *writer, const di_unit *unit)
+{
+    di_text *header = writer->out;
+    di_text body = {0};
+    writer->out = &body;
+    write_header_body(writer, unit);
+    writer->out = header;
+    writer->failed |= body.failed;
+    const char *name = guard(writer, &body);
+    di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
+              file_name(unit));
+    di_c_line(writer, "#ifndef %s", name);
+    di_c_line(writer, "#define %s", name);
+    di_c_line(writer, "%s", "");
+    di_text_append(header, body.data, body.size);
     di_c_line(writer, "%s", "");
     di_c_line(writer, "#endif");
+    di_text_free(&body);
 }
 
 static void write_source(di_c_writer *writer, const di_unit *unit)
@@ -354,7 +411,7 @@ static void write_source(di_c_writer *writer, const di_unit *unit)
 }
 
 int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
-              di_text *source, di_text *ret_clash)
+              di_text *source, di_clash *ret_clash)
 {
     dari_arena arena = {0};
     di_c_writer writer = {.out = header, .options = options, .arena = &arena};

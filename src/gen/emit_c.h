@@ -4,7 +4,7 @@
 #define DI_GEN_EMIT_C_H
 
 #include "base/text.h"
-#include "idl/tree.h"
+#include "idl/compile.h"
 
 #include <stdbool.h>
 
@@ -14,10 +14,18 @@ typedef struct di_emit_c_options {
     bool strings_as_spans; /* string is dari_text instead of char * */
 } di_emit_c_options;
 
-/* Appends both files. Returns 0, DARI_NO_MEMORY, or DARI_INVALID where two definitions get the same
- * name in C: `ret_clash` then says which, in one line that the caller frees with di_text_free, and
- * nothing was appended. */
+/* Two definitions that would have the same name in C, where the RPC language tells them apart: an
+ * error at the second, and a note at the first. */
+typedef struct di_clash {
+    di_diagnostic error;
+    di_diagnostic note;
+    char error_text[640];
+    char note_text[640];
+} di_clash;
+
+/* Appends both files. Returns 0, DARI_NO_MEMORY, or DARI_INVALID where names clash: `ret_clash`
+ * then says which, and nothing was appended. */
 int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
-              di_text *source, di_text *ret_clash);
+              di_text *source, di_clash *ret_clash);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The worst ratio of memory to wire bytes.
  *
- * Every piece of memory that decoding takes is charged to wire bytes of its own: an array's element to
- * the fewest bytes that it can take, an optional value to the same, a string to its length word. Two
- * figures of a type are enough beside its size in C: the memory that its smallest value takes (rest)
- * and the steepest rise of memory over the bytes beyond that (slope). */
+ * Every piece of memory that decoding takes is charged to wire bytes of its own: an array's element
+ * to the fewest bytes that it can take, an optional value to the same, a string to its length word.
+ * Two figures of a type are enough beside its size in C: the memory that its smallest value takes
+ * (rest) and the steepest rise of memory over the bytes beyond that (slope). */
 #include "gen/sizes.h"
 
 #include "gen/type_set.h"
@@ -20,17 +20,13 @@ typedef struct type_layout {
     uint64_t alignment;
 } type_layout;
 
-typedef struct type_cost {
-    double rest;
-    double slope;
-} type_cost;
-
 /* What is known of a definition. */
 typedef struct known_type {
     type_layout layout;
-    type_cost cost;
+    double rest;
+    double slope;
     bool has_layout;
-    bool has_cost; /* from the moment that it is looked for: a type inside itself adds nothing */
+    bool has_rest;
 } known_type;
 
 typedef struct type_table {
@@ -40,7 +36,7 @@ typedef struct type_table {
 } type_table;
 
 static type_layout layout_of(type_table *table, const di_declaration *declaration);
-static type_cost cost_of(type_table *table, const di_declaration *declaration);
+static double rest_of(type_table *table, const di_declaration *declaration);
 
 /* NULL for the types that the language has by itself, and those of --extern. */
 static known_type *find(const type_table *table, const di_type *type)
@@ -122,8 +118,8 @@ static type_layout plain_layout(type_table *table, const di_type *type)
     if (known && known->has_layout)
         return known->layout;
     type_layout found = type->kind == DI_STRUCT  ? struct_layout(table, type)
-                   : type->kind == DI_UNION ? union_layout(table, type)
-                                            : layout_of(table, type->declaration);
+                        : type->kind == DI_UNION ? union_layout(table, type)
+                                                 : layout_of(table, type->declaration);
     found.size = round_up(found.size, found.alignment);
     if (known) {
         known->layout = found;
@@ -157,76 +153,115 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-static void add_member(type_cost *sum, type_cost member)
-{
-    sum->rest += member.rest;
-    sum->slope = larger(sum->slope, member.slope);
-}
-
-static void add_arm(type_cost *sum, type_cost arm)
-{
-    sum->rest = larger(sum->rest, arm.rest);
-    sum->slope = larger(sum->slope, arm.slope);
-}
-
-static type_cost plain_cost(type_table *table, const di_type *type)
+/* The rest of a struct is the sum of its members', that of a union the largest of its arms'. What
+ * an array or a pointer holds is not there in the smallest value, so there are no circles. */
+static double rest_of_type(type_table *table, const di_type *type)
 {
     known_type *known = find(table, type);
     if (!known)
-        return (type_cost){0, 0};
-    if (known->has_cost)
-        return known->cost;
-    known->has_cost = true;
-    type_cost sum = {0, 0};
+        return 0;
+    if (known->has_rest)
+        return known->rest;
+    double rest = 0;
     for (const di_declaration *member = type->members; member; member = member->next)
-        add_member(&sum, cost_of(table, member));
+        rest += rest_of(table, member);
     for (const di_arm *arm = type->arms; arm; arm = arm->next)
-        add_arm(&sum, cost_of(table, arm->declaration));
+        rest = larger(rest, rest_of(table, arm->declaration));
     if (type->default_arm)
-        add_arm(&sum, cost_of(table, type->default_arm->declaration));
+        rest = larger(rest, rest_of(table, type->default_arm->declaration));
     if (type->declaration)
-        add_member(&sum, cost_of(table, type->declaration));
-    known->cost = sum;
-    return sum;
+        rest = rest_of(table, type->declaration);
+    known->rest = rest;
+    known->has_rest = true;
+    return rest;
 }
 
-/* Elements that are there or not, each in memory of its own or beside the others. */
-static type_cost elements_cost(type_table *table, const di_declaration *d)
+/* The memory of an element or optional value: its own, and the rest of what it points to. */
+static double element_memory(type_table *table, const di_declaration *d)
 {
     const di_declaration element = {.type = d->type, .shape = DI_PLAIN};
-    type_cost inner = cost_of(table, &element);
-    double memory =
-        (double)round_up(layout_of(table, &element).size, DARI_ARENA_ALIGNMENT) + inner.rest;
-    uint64_t width = di_measure_declaration(&element).minimum;
-    if (width)
-        return (type_cost){0, larger(memory / (double)width, inner.slope)};
-    /* Without bytes of its own: an optional value is charged to its boolean, an array's elements to
-     * the length word, up to their limit. */
-    double count = d->shape == DI_VARIABLE ? DARI_ZERO_WIDTH_MAX : 1;
-    return (type_cost){memory * count, inner.slope};
+    uint64_t size = round_up(layout_of(table, &element).size, DARI_ARENA_ALIGNMENT);
+    return (double)size + rest_of(table, &element);
 }
 
-static type_cost cost_of(type_table *table, const di_declaration *d)
+static uint64_t element_width(const di_declaration *d)
 {
-    if (d->type->kind == DI_STRING && !table->options->strings_as_spans)
-        return (type_cost){DARI_ARENA_ALIGNMENT, 1};
-    if (d->type->kind == DI_STRING || (d->type->kind == DI_OPAQUE && d->shape == DI_VARIABLE))
-        return (type_cost){0, DARI_ARENA_ALIGNMENT / 4};
-    if (d->shape == DI_VARIABLE || d->shape == DI_OPTIONAL)
-        return elements_cost(table, d);
-    type_cost element = plain_cost(table, d->type);
+    const di_declaration element = {.type = d->type, .shape = DI_PLAIN};
+    return di_measure_declaration(&element).minimum;
+}
+
+static bool is_string(const type_table *table, const di_declaration *d)
+{
+    return d->type->kind == DI_STRING && !table->options->strings_as_spans;
+}
+
+static bool is_bytes(const di_declaration *d)
+{
+    return d->type->kind == DI_STRING || d->type->kind == DI_OPAQUE;
+}
+
+static double rest_of(type_table *table, const di_declaration *d)
+{
+    if (is_string(table, d))
+        return DARI_ARENA_ALIGNMENT;
+    if (d->shape == DI_PLAIN)
+        return rest_of_type(table, d->type);
     if (d->shape == DI_FIXED)
-        element.rest *= d->size;
-    return element;
+        return d->size * rest_of_type(table, d->type);
+    /* Elements without bytes are charged to the length word, up to their limit. */
+    if (d->shape == DI_VARIABLE && !is_bytes(d) && !element_width(d))
+        return DARI_ZERO_WIDTH_MAX * element_memory(table, d);
+    return 0;
+}
+
+/* The steepest rise that a declaration itself causes, or that its type is known to cause. */
+static double slope_of(type_table *table, const di_declaration *d)
+{
+    if (is_string(table, d))
+        return 1;
+    if (is_bytes(d))
+        return d->shape == DI_VARIABLE ? DARI_ARENA_ALIGNMENT / 4 : 0;
+    const known_type *known = find(table, d->type);
+    double slope = known ? known->slope : 0;
+    if (d->shape != DI_VARIABLE && d->shape != DI_OPTIONAL)
+        return slope;
+    uint64_t width = element_width(d);
+    /* An optional value without bytes is charged to its boolean. */
+    if (!width && d->shape == DI_OPTIONAL)
+        width = 4;
+    return width ? larger(slope, element_memory(table, d) / (double)width) : slope;
+}
+
+static double slope_of_type(type_table *table, const di_type *type)
+{
+    double slope = 0;
+    for (const di_declaration *member = type->members; member; member = member->next)
+        slope = larger(slope, slope_of(table, member));
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        slope = larger(slope, slope_of(table, arm->declaration));
+    if (type->default_arm)
+        slope = larger(slope, slope_of(table, type->default_arm->declaration));
+    return type->declaration ? slope_of(table, type->declaration) : slope;
+}
+
+/* Types contain each other in circles: what one causes is passed on until nothing changes. */
+static void find_slopes(type_table *table)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < table->set.count; i++) {
+            double slope = slope_of_type(table, table->set.types[i]);
+            changed |= slope > table->types[i].slope;
+            table->types[i].slope = slope;
+        }
+    }
 }
 
 static void write_type(type_table *table, const di_type *type, di_text *out)
 {
-    const di_declaration value = {.type = type, .shape = DI_PLAIN};
     di_measure measure = type->measure;
-    type_cost cost = cost_of(table, &value);
     double least = measure.minimum ? (double)measure.minimum : 1;
-    double ratio = larger(cost.rest / least, cost.slope);
+    double ratio = larger(rest_of_type(table, type) / least, slope_of_type(table, type));
     uint64_t tenths = (uint64_t)(10 * ratio);
     if ((double)tenths < 10 * ratio)
         tenths++;
@@ -256,6 +291,8 @@ int di_emit_sizes(const di_unit *unit, const di_emit_c_options *options, di_text
         else
             status = DARI_NO_MEMORY;
     }
+    if (!status)
+        find_slopes(&table);
     for (const di_definition *d = unit->definitions; d && !status; d = d->next)
         if (is_type(d) && !d->included)
             write_type(&table, d->type, out);

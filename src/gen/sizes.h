@@ -9,8 +9,8 @@
 
 /* Appends a table: one line a type, "NAME MINIMUM MAXIMUM RATIO", where MAXIMUM is a number or
  * "unbounded", and RATIO the most bytes of memory that decoding takes for each byte of the message,
- * rounded up to a tenth, with the sizes of 64-bit machines; opaque data is counted as copied. Returns 0
- * or DARI_NO_MEMORY. */
+ * rounded up to a tenth, with the sizes of 64-bit machines; opaque data is counted as copied.
+ * Returns 0 or DARI_NO_MEMORY. */
 int di_emit_sizes(const di_unit *unit, const di_emit_c_options *options, di_text *out);
 
 #endif

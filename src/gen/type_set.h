@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The types that a unit defines, to be found by their addresses: whoever needs to remember something
- * of each keeps an array of its own, indexed like the set. */
+/* The types that a unit defines, to be found by their addresses: whoever needs to remember
+ * something of each keeps an array of its own, indexed like the set. */
 #ifndef DI_GEN_TYPE_SET_H
 #define DI_GEN_TYPE_SET_H
 

@@ -9,6 +9,9 @@
 /* A fixed part of a type (fixed arrays, and structs of them) may take so many bytes of memory. */
 #define DI_FIXED_LIMIT (UINT64_C(1) << 28)
 
+/* Types may hold each other by value, or name each other by typedefs, through so many levels. */
+#define DI_VALUE_DEPTH_LIMIT 64u
+
 /* A defined type while it is made. The type comes first: di_node_of. */
 typedef struct di_node {
     di_type type;
@@ -30,6 +33,7 @@ typedef struct di_node {
     struct di_node *stacked; /* and the one below on the stack of its component */
     uint32_t index;
     uint32_t lowest;
+    uint32_t depth;               /* types that it holds by value, in one another */
     uint64_t extent;
 } di_node;
 

@@ -223,8 +223,24 @@ static void measure_union(di_node *node)
     node->extent = add(8, most);
 }
 
+/* Counts the levels below a node, whose parts have theirs, and refuses too many. */
+static void measure_depth(di_checker *checker, di_node *node)
+{
+    for (size_t i = 0; i < node->part_count; i++) {
+        const di_node *part = di_node_of(node->parts[i]->type);
+        if (part && by_value(node, node->parts[i]) && part->depth >= node->depth)
+            node->depth = part->depth + 1;
+    }
+    if (node->depth <= DI_VALUE_DEPTH_LIMIT)
+        return;
+    di_error(checker->compilation, node->span, "'%s' holds types in one another more than %u deep",
+             node->type.name, DI_VALUE_DEPTH_LIMIT);
+    node->depth = 0; /* said once */
+}
+
 static void measure_node(di_checker *checker, di_node *node)
 {
+    measure_depth(checker, node);
     if (node->type.kind == DI_ENUM) {
         node->type.measure =
             (di_measure){.minimum = 4, .maximum = 4, .fixed = true, .checked = true};

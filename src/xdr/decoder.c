@@ -26,8 +26,8 @@ int dari_decoder_finish(dari_decoder *decoder, const uint8_t *at)
     return decoder->fault.error;
 }
 
-__attribute__((cold)) int64_t dari_encode_fault(dari_encoder *encoder, int error,
-                                                const char *field, int64_t found, int64_t allowed)
+__attribute__((cold)) int64_t dari_encode_fault(dari_encoder *encoder, int error, const char *field,
+                                                int64_t found, int64_t allowed)
 {
     if (!encoder->fault.error)
         encoder->fault = (dari_fault){error, field, 0, found, allowed};
@@ -35,8 +35,8 @@ __attribute__((cold)) int64_t dari_encode_fault(dari_encoder *encoder, int error
 }
 
 __attribute__((cold)) const uint8_t *dari_decode_fault(dari_decoder *decoder, const uint8_t *at,
-                                                       int error, const char *field,
-                                                       int64_t found, int64_t allowed)
+                                                       int error, const char *field, int64_t found,
+                                                       int64_t allowed)
 {
     if (!decoder->fault.error) {
         uint64_t offset = (uint64_t)(at - decoder->begin);

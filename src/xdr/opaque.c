@@ -2,6 +2,16 @@
 /* Opaque data, strings and the memory of arrays: everything that has a length on the wire. */
 #include <dari/xdr_inline.h>
 
+/* Tells a budget that is used up from a system without memory. */
+static void report_no_memory(dari_decoder *decoder, const uint8_t *at, size_t size,
+                             const char *field)
+{
+    const dari_arena *arena = decoder->arena;
+    size_t allowed = arena->room + (size_t)(arena->end - arena->at);
+    bool refused = arena->limited && size > allowed;
+    dari_decode_fault(decoder, at, refused ? DARI_BUDGET : DARI_NO_MEMORY, field, (int64_t)size, 0);
+}
+
 static inline void *take(dari_decoder *decoder, const uint8_t *at, size_t size, const char *field)
 {
     if (!decoder->arena) {
@@ -10,7 +20,7 @@ static inline void *take(dari_decoder *decoder, const uint8_t *at, size_t size, 
     }
     void *memory = dari_arena_take(decoder->arena, size);
     if (!memory)
-        dari_decode_fault(decoder, at, DARI_BUDGET, field, (int64_t)size, 0);
+        report_no_memory(decoder, at, size, field);
     return memory;
 }
 
@@ -55,15 +65,15 @@ uint8_t *dari_put_text(uint8_t *at, dari_text value)
 bool dari_get_bytes(dari_decoder *decoder, const uint8_t *at, uint8_t *ret_bytes, uint32_t size,
                     const char *field)
 {
-    if (!dari_inline_padding_is_zero(at + dari_padded(size), size) && !(decoder->accept & DARI_ACCEPT_PADDING))
+    if (!dari_inline_padding_is_zero(at + dari_padded(size), size) &&
+        !(decoder->accept & DARI_ACCEPT_PADDING))
         return dari_decode_fault(decoder, at + size, DARI_PADDING, field, 0, 0) != NULL;
     dari_inline_copy(ret_bytes, at, size);
     return true;
 }
 
 const uint8_t *dari_get_opaque(dari_decoder *decoder, const uint8_t *at, uint32_t bound,
-                                      uint32_t following, dari_opaque *ret_value,
-                                      const char *field)
+                               uint32_t following, dari_opaque *ret_value, const char *field)
 {
     uint32_t size = dari_get_u32(at);
     at += 4;
@@ -96,7 +106,7 @@ static bool find_zero(char *out, const uint8_t *at, uint32_t size)
 }
 
 const uint8_t *dari_get_string(dari_decoder *decoder, const uint8_t *at, uint32_t bound,
-                                      uint32_t following, char **ret_value, const char *field)
+                               uint32_t following, char **ret_value, const char *field)
 {
     uint32_t size = dari_get_u32(at);
     at += 4;

@@ -29,8 +29,8 @@ static void swap_u64(uint8_t *out, const uint8_t *in, size_t count)
 
 #if defined(__x86_64__) || defined(__i386__)
 
-/* Where the output lies a little behind the input modulo this many bytes, the processor takes a load
- * for one of what was just stored, and waits. Going backwards avoids it. */
+/* Where the output lies a little behind the input modulo this many bytes, the processor takes a
+ * load for one of what was just stored, and waits. Going backwards avoids it. */
 #define ALIAS_SIZE 4096u
 #define ALIAS_NEAR 512u
 
@@ -103,6 +103,8 @@ static size_t shuffle(uint8_t *out, const uint8_t *in, size_t size, const uint8_
 void dari_swap_array_u32(void *out, const void *in, size_t count)
 {
     static const uint8_t order[16] = {3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12};
+    if (!count)
+        return;
     size_t done = shuffle(out, in, 4 * count, order);
     swap_u32((uint8_t *)out + done, (const uint8_t *)in + done, count - done / 4);
 }
@@ -110,6 +112,8 @@ void dari_swap_array_u32(void *out, const void *in, size_t count)
 void dari_swap_array_u64(void *out, const void *in, size_t count)
 {
     static const uint8_t order[16] = {7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8};
+    if (!count)
+        return;
     size_t done = shuffle(out, in, 8 * count, order);
     swap_u64((uint8_t *)out + done, (const uint8_t *)in + done, count - done / 8);
 }

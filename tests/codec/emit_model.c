@@ -354,11 +354,11 @@ static void emit_codec(model_emitter *emitter, const di_type *type)
     }
     di_text_format(
         &emitter->out,
-        "static int64_t size_%s(dari_encoder *encoder, const void *value)\n"
+        "static int64_t codec_size_%s(dari_encoder *encoder, const void *value)\n"
         "{\n    return xdr_size_%s(encoder, (const %s *)value);\n}\n"
-        "static uint8_t *encode_%s(dari_encoder *encoder, uint8_t *at, const void *value)\n"
+        "static uint8_t *codec_encode_%s(dari_encoder *encoder, uint8_t *at, const void *value)\n"
         "{\n    return xdr_encode_%s(encoder, at, (const %s *)value);\n}\n"
-        "static const uint8_t *decode_%s(dari_decoder *decoder, const uint8_t *at, "
+        "static const uint8_t *codec_decode_%s(dari_decoder *decoder, const uint8_t *at, "
         "void *value)\n"
         "{\n    return xdr_decode_%s(decoder, at, value);\n}\n",
         type->name, name, c_type, type->name, name, c_type, type->name, name);
@@ -408,7 +408,7 @@ static void emit_table(model_emitter *emitter, const di_unit *unit)
             di_text_format(&emitter->out, "    {\"%s\", &model_%s, code_%s},\n", name, name, name);
         else
             di_text_format(&emitter->out,
-                           "    {\"%s\", &model_%s, size_%s, encode_%s, decode_%s, "
+                           "    {\"%s\", &model_%s, codec_size_%s, codec_encode_%s, codec_decode_%s, "
                            "sizeof(%s), %s},\n",
                            name, name, name, name, name, type_name(emitter, name),
                            stated_ratio(emitter, name));

@@ -90,7 +90,8 @@ static void run_on_small_stack(list_work *work)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    size_t size = STACK_SIZE > PTHREAD_STACK_MIN ? STACK_SIZE : (size_t)PTHREAD_STACK_MIN;
+    size_t least = (size_t)PTHREAD_STACK_MIN;
+    size_t size = STACK_SIZE > least ? STACK_SIZE : least;
     if (SANITIZED)
         size += 512u << 10;
     assert_int_equal(pthread_attr_init(&attributes), 0);

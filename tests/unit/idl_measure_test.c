@@ -158,12 +158,25 @@ static char *chain(size_t count, const char *format, const char *last)
     return text;
 }
 
+static void test_types_in_one_another_have_a_limit(void **state)
+{
+    (void)state;
+    char *deepest = chain(64, "x;", "int x;");
+    di_idl *idl = idl_compile(deepest);
+    assert_measure(idl, "s0", 4, 4, true, false);
+    di_idl_free(idl);
+    free(deepest);
+    char *deeper = chain(65, "x;", "int x;");
+    idl_expect(deeper, 1, 8, "'s0' holds types in one another more than 64 deep");
+    free(deeper);
+}
+
 static void test_long_chains_need_no_stack(void **state)
 {
     (void)state;
     char *values = chain(50000, "x;", "int x;");
-    di_idl *idl = idl_compile(values);
-    assert_measure(idl, "s0", 4, 4, true, false);
+    di_idl *idl = idl_compile_with(NULL, values);
+    assert_null(di_idl_unit(idl));
     di_idl_free(idl);
     free(values);
     char *pointers = chain(50000, "*x; int y;", "s0 *x; int y;");
@@ -215,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_what_must_be_checked_before_it_is_sent),
         cmocka_unit_test(test_lists_have_a_tail),
         cmocka_unit_test(test_other_recursion),
+        cmocka_unit_test(test_types_in_one_another_have_a_limit),
         cmocka_unit_test(test_long_chains_need_no_stack),
         cmocka_unit_test(test_a_long_cycle_is_named_in_part),
         cmocka_unit_test(test_what_memory_cannot_hold),
