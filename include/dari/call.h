@@ -39,7 +39,9 @@ typedef struct dari_call {
     /* Out: valid once the call has returned. */
     int error;             /* what the call returned: 0 or enum dari_error */
     int system_error;      /* errno of the system call that failed, or 0 */
-    bool may_have_run;     /* false: the server has certainly not run the procedure */
+    bool may_have_run;     /* false: the procedure has not run: the call was never sent in full, or the
+                              server says so with RPC_MISMATCH, AUTH_ERROR, PROG_UNAVAIL,
+                              PROG_MISMATCH, PROC_UNAVAIL or GARBAGE_ARGS */
     uint32_t low, high;    /* DARI_PROGRAM_MISMATCH, DARI_RPC_MISMATCH: the versions that are there */
     uint32_t auth_status;  /* DARI_AUTH: enum auth_stat of RFC 5531, section 9 */
     dari_fault fault;      /* a value or message that is wrong: which field, and how */

@@ -31,7 +31,8 @@ typedef struct dari_client_options {
 } dari_client_options;
 
 /* Connects to `address` ("unix:/path", "unix:@name", "tcp://host:port"). `options` may be NULL and
- * is not kept. The caller closes the client.
+ * is not kept. The caller closes the client. A look-up of a name that outlives its deadline ends in
+ * the background, in a thread that nobody waits for.
  * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE, DARI_ERRNO,
  * DARI_NO_MEMORY. */
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client);

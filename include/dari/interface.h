@@ -21,7 +21,7 @@ extern "C" {
 #define DARI_GENERATOR_NEWEST 1
 
 /* One procedure. `serve` decodes the arguments, calls the handler and replies; it returns 0 or the
- * error that the runtime answers with. */
+ * error that the runtime answers with; which of them promise that nothing was done, server.h says. */
 typedef struct dari_procedure {
     uint32_t number;
     const char *name; /* as the interface file has it: "READDIR" */

@@ -54,7 +54,8 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
 void dari_server_destroy(dari_server *server);
 
 /* Listens at an address: "unix:/path", "unix:@name", "tcp://host:port"; port 0 lets the system
- * choose. A path gets mode 0600, and is taken over only where its owner is dead.
+ * choose. A path gets mode 0600, and is taken over only where its lock (the path
+ * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from it.
  * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY;
  * dari_server_message says more. */
 int dari_server_listen(dari_server *server, const char *address);
@@ -80,7 +81,12 @@ int dari_server_descriptor(const dari_server *server);
 uint64_t dari_server_timeout_ns(const dari_server *server); /* UINT64_MAX: no limit */
 int dari_server_dispatch(dari_server *server);
 
-/* What a handler may ask of the call that it answers. */
+/* What a handler says and may ask of the call that it answers.
+ *
+ * It returns 0 or an error. DARI_PROCEDURE_UNAVAILABLE, DARI_GARBAGE_ARGUMENTS,
+ * DARI_PROGRAM_UNAVAILABLE, DARI_PROGRAM_MISMATCH and DARI_AUTH are answered as such, and promise the
+ * caller that nothing was done: it may call again elsewhere. All other errors are answered with
+ * SYSTEM_ERR, which promises nothing. */
 
 /* Memory that lasts until the reply is sent; a handler puts there what its result points to. */
 dari_arena *dari_request_arena(dari_request *request);

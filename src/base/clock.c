@@ -2,7 +2,6 @@
 #include "base/clock.h"
 
 #include <limits.h>
-#include <time.h>
 
 uint64_t di_now(void)
 {
@@ -26,4 +25,14 @@ int di_poll_timeout(uint64_t deadline)
         return 0;
     uint64_t milliseconds = (deadline - now + 999999) / 1000000;
     return milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
+}
+
+struct timespec di_timespec(uint64_t nanoseconds)
+{
+    const uint64_t latest = sizeof(time_t) > 4 ? INT64_MAX : INT32_MAX;
+    uint64_t seconds = nanoseconds / UINT64_C(1000000000);
+    if (seconds > latest)
+        return (struct timespec){.tv_sec = (time_t)latest, .tv_nsec = 999999999};
+    return (struct timespec){.tv_sec = (time_t)seconds,
+                             .tv_nsec = (long)(nanoseconds % UINT64_C(1000000000))};
 }

@@ -4,6 +4,7 @@
 #define DI_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* A deadline that never comes. */
 #define DI_NEVER UINT64_MAX
@@ -15,5 +16,9 @@ uint64_t di_deadline_in(uint64_t duration);
 
 /* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER. */
 int di_poll_timeout(uint64_t deadline);
+
+/* A deadline or a duration for the system, cut to the latest moment that it can express: a time_t
+ * may have 32 bits. */
+struct timespec di_timespec(uint64_t nanoseconds);
 
 #endif

@@ -86,7 +86,7 @@ static int next_whole(di_channel *channel, di_message *ret_message)
     if (size == 0)
         return 0;
     bool oversized = size > channel->message_max;
-    *ret_message = (di_message){bytes, oversized ? DI_CALL_HEADER_MAX : size, oversized};
+    *ret_message = (di_message){bytes, oversized ? DI_CALL_HEADER_MAX : size, size, oversized};
     channel->consume = size;
     return 1;
 }
@@ -108,7 +108,7 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
         di_channel_done(channel);
         return 0;
     }
-    *ret_message = (di_message){record.body, record.size, state == DI_RECORD_OVERSIZED};
+    *ret_message = (di_message){record.body, record.size, record.whole, state == DI_RECORD_OVERSIZED};
     return 1;
 }
 

@@ -22,6 +22,7 @@ typedef struct di_channel {
 typedef struct di_message {
     uint8_t *bytes;
     size_t size;
+    size_t whole;   /* bytes of the message, at least */
     bool oversized; /* the message is above message_max, and these bytes are its beginning */
 } di_message;
 
@@ -62,6 +63,14 @@ static inline uint64_t di_channel_sent(const di_channel *channel)
 
 /* Receives what has arrived: DI_MOVED, DI_BLOCKED or an error. No message is shown any more. */
 int di_channel_receive(di_channel *channel);
+
+/* Bytes that have arrived and are not done with. */
+static inline size_t di_channel_arrived(const di_channel *channel)
+{
+    size_t size;
+    channel->connection->ops->peek(channel->connection, &size);
+    return size;
+}
 
 /* Shows the next message that has arrived whole. Returns 1, or 0 where there is none. It stays
  * where it is until the next di_channel_next, done or receive. */

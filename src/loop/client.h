@@ -32,6 +32,8 @@ typedef struct di_waiter {
     int error;
     uint8_t *reply; /* unless in_place in memory of its own */
     size_t reply_size;
+    size_t oversized; /* with DARI_LIMIT: the bytes that its reply has at least, */
+    size_t reply_max; /* and may have */
 } di_waiter;
 
 struct dari_client {
@@ -47,6 +49,7 @@ struct dari_client {
     di_waiter *asleep;     /* threads that wait to be woken */
     unsigned polling;      /* threads that wait for the descriptor */
     unsigned polling_room; /* those of them that also wait for room to send */
+    bool input_waits;      /* one saw input and left it to those that still poll */
     bool writing;          /* a thread writes its argument */
     uint8_t *message;      /* the message being written */
     size_t message_size;

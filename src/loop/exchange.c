@@ -18,9 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Credentials are not sent yet: every header has the size of one with AUTH_NONE. */
-#define CALL_HEADER_SIZE 40u
-
 void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
                          const dari_interface *interface, uint32_t index, dari_call *call)
 {
@@ -64,7 +61,8 @@ static int take_turn(dari_exchange *exchange, size_t size)
     client->writing = true;
     client->message = room;
     client->message_size = size;
-    exchange->argument = room + CALL_HEADER_SIZE;
+    /* Credentials are not sent yet. */
+    exchange->argument = room + DI_CALL_PLAIN_SIZE;
     return 0;
 }
 
@@ -77,7 +75,7 @@ uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
         exchange->error = (int)size;
         return NULL;
     }
-    uint64_t whole = (uint64_t)size + CALL_HEADER_SIZE;
+    uint64_t whole = (uint64_t)size + DI_CALL_PLAIN_SIZE;
     pthread_mutex_lock(&client->lock);
     exchange->error = take_turn(exchange, whole < SIZE_MAX ? (size_t)whole : SIZE_MAX);
     pthread_mutex_unlock(&client->lock);
@@ -164,6 +162,11 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
         exchange->system_error = client->broken_cause;
     pthread_mutex_unlock(&client->lock);
     di_waiter_end(&waiter);
+    if (waiter.oversized)
+        exchange->decoder.fault = (dari_fault){.error = DARI_LIMIT,
+                                               .field = "the reply",
+                                               .found = (int64_t)waiter.oversized,
+                                               .allowed = (int64_t)waiter.reply_max};
     exchange->holds = waiter.in_place;
     if (!waiter.in_place)
         exchange->reply = waiter.reply;

@@ -87,19 +87,6 @@ const char *dari_server_address(const dari_server *server, size_t index)
     return address ? address->listener->ops->address(address->listener) : NULL;
 }
 
-void di_server_update_accepting(dari_server *server)
-{
-    if (server->accept_again && di_now() >= server->accept_again)
-        server->accept_again = 0;
-    bool accepting = server->accept_again == 0 && server->connections < server->connections_max;
-    if (accepting == server->accepting)
-        return;
-    int operation = accepting ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
-    for (di_address *address = server->addresses; address; address = address->next)
-        watch_listener(server, address, operation);
-    server->accepting = accepting;
-}
-
 /* Accepting has failed: not again for a while. */
 static void pause_accepting(dari_server *server, const di_address *address, int error, int cause)
 {
@@ -112,6 +99,43 @@ static void pause_accepting(dari_server *server, const di_address *address, int 
                   address->listener->ops->address(address->listener),
                   error == DARI_ERRNO ? strerror_r(cause, buffer, sizeof buffer)
                                       : dari_error_text(error));
+}
+
+/* Watches no listener before `end` any more. */
+static void unwatch_listeners(dari_server *server, const di_address *end)
+{
+    for (di_address *address = server->addresses; address != end; address = address->next)
+        watch_listener(server, address, EPOLL_CTL_DEL);
+}
+
+/* Watches all listeners, or none where one can't be watched now. */
+static bool watch_listeners(dari_server *server)
+{
+    for (di_address *address = server->addresses; address; address = address->next) {
+        int error = watch_listener(server, address, EPOLL_CTL_ADD);
+        if (error < 0) {
+            int cause = errno;
+            unwatch_listeners(server, address);
+            pause_accepting(server, address, error, cause);
+            return false;
+        }
+    }
+    return true;
+}
+
+void di_server_update_accepting(dari_server *server)
+{
+    if (server->accept_again && di_now() >= server->accept_again)
+        server->accept_again = 0;
+    bool accepting = server->accept_again == 0 && server->connections < server->connections_max;
+    if (accepting == server->accepting)
+        return;
+    if (accepting) {
+        server->accepting = watch_listeners(server);
+    } else {
+        unwatch_listeners(server, NULL);
+        server->accepting = false;
+    }
 }
 
 void di_server_accept(dari_server *server, di_address *address)

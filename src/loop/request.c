@@ -127,6 +127,12 @@ static void describe_failure(dari_request *request, int error, di_reply_header *
     }
 }
 
+/* The bytes that an arena has kept over a reset: a small message may have needed many. */
+static size_t arena_kept(const dari_arena *arena)
+{
+    return arena->newest ? (size_t)(arena->end - arena->at) : 0;
+}
+
 /* Lets the generated code answer, and answers for it where it fails. */
 static int call_procedure(dari_request *request, const di_message *message, di_reply_header *header)
 {
@@ -149,6 +155,8 @@ static int call_procedure(dari_request *request, const di_message *message, di_r
     dari_arena_reset(&server->arena);
     if (message->size >= DI_LARGE_MESSAGE || request->message_size >= DI_LARGE_MESSAGE) {
         server->arena_used = true;
+        di_server_trim_later(server);
+    } else if (arena_kept(&server->arena) >= DI_LARGE_MESSAGE) {
         di_server_trim_later(server);
     }
     return result;
@@ -176,10 +184,9 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     uint32_t xid, type;
     if (di_message_peek(message->bytes, message->size, &xid, &type) < 0)
         return DARI_BAD_REPLY;
-    if (type == DI_REPLY) {
-        server->dropped++;
+    /* Nothing was called, so nobody waits for it. */
+    if (type == DI_REPLY)
         return 0;
-    }
     dari_request request = {.server = server, .session = session, .xid = xid};
     di_reply_header reply = {.xid = xid};
     di_call_header call;

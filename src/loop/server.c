@@ -107,7 +107,8 @@ int dari_server_add(dari_server *server, const dari_interface *interface, const 
         error = di_dispatch_add(&server->dispatch, &(di_service){interface, handlers, user});
     if (error < 0)
         snprintf(server->text, sizeof server->text, "%s: %s", interface->name,
-                 dari_error_text(error));
+                 error == DARI_IN_USE ? "this version of the program is served already"
+                                      : dari_error_text(error));
     return error;
 }
 
@@ -116,13 +117,17 @@ const char *dari_server_message(const dari_server *server)
     return server->text;
 }
 
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "stop_asked can be set in a signal handler");
+
 void dari_server_stop(dari_server *server)
 {
     int cause = errno;
     uint64_t one = 1;
+    if (di_forked(&server->guard))
+        return;
+    atomic_store(&server->stop_asked, 1);
     /* A write that fails finds the descriptor readable already. */
-    if (!di_forked(&server->guard) &&
-        write(server->stop_descriptor, &one, sizeof one) < (ssize_t)sizeof one)
+    if (write(server->stop_descriptor, &one, sizeof one) < (ssize_t)sizeof one)
         errno = cause;
     errno = cause;
 }
@@ -172,11 +177,12 @@ static void trim(dari_server *server)
         di_server_trim_later(server);
 }
 
-static void take_stop(dari_server *server)
+/* The descriptor has done its work: it has woken the loop. */
+static void quiet_stop(const dari_server *server)
 {
     uint64_t count;
-    if (read(server->stop_descriptor, &count, sizeof count) == (ssize_t)sizeof count)
-        server->stopping = true;
+    while (read(server->stop_descriptor, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
 }
 
 static void handle_event(dari_server *server, const struct epoll_event *event)
@@ -184,7 +190,7 @@ static void handle_event(dari_server *server, const struct epoll_event *event)
     di_watched *watched = event->data.ptr;
     switch (watched->kind) {
     case DI_WATCHED_STOP:
-        take_stop(server);
+        quiet_stop(server);
         break;
     case DI_WATCHED_LISTENER:
         di_server_accept(server, (di_address *)watched);
@@ -238,11 +244,13 @@ int dari_server_run(dari_server *server)
     if (di_forked(&server->guard))
         return DARI_FORKED;
     int result = 0;
-    while (!server->stopping && result >= 0) {
+    server->running = true;
+    while (!di_server_stops(server) && result >= 0) {
         uint64_t timeout = dari_server_timeout_ns(server);
         result =
             turn(server, timeout == UINT64_MAX ? -1 : di_poll_timeout(di_deadline_in(timeout)));
     }
-    server->stopping = false;
+    server->running = false;
+    atomic_store(&server->stop_asked, 0);
     return result < 0 ? result : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The server behind dari_server, shared by server.c (its life and loop), listening.c (its
  * addresses), session.c (one connection) and request.c (one call). All of it belongs to the
- * server's thread, except stop_descriptor. */
+ * server's thread, except stop_descriptor and stop_asked. */
 #ifndef DI_LOOP_SERVER_H
 #define DI_LOOP_SERVER_H
 
@@ -12,6 +12,7 @@
 
 #include <dari/server.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Calls of one connection that are served before others get their turn. */
@@ -81,7 +82,8 @@ struct dari_server {
     int epoll;
     di_watched stop; /* marks the events of stop_descriptor */
     int stop_descriptor;
-    bool stopping;
+    atomic_int stop_asked; /* tells; the descriptor only wakes */
+    bool running;          /* in dari_server_run, which takes the stop */
     bool dispatching;
 
     di_dispatch dispatch;
@@ -93,7 +95,6 @@ struct dari_server {
     bool accepting;        /* the listeners are watched */
     uint64_t accept_again; /* when a pause in accepting ends; 0: there is none */
     bool told_no_accept;   /* the log knows; nothing was accepted since */
-    uint64_t dropped;      /* replies that came, though nothing was called */
 
     dari_arena arena;
     bool arena_used;  /* for a large message, since memory was last trimmed */
@@ -104,6 +105,12 @@ struct dari_server {
 /* Tells the log, if there is one. */
 void di_server_log(dari_server *server, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Whether dari_server_run is to return: no further call is served. */
+static inline bool di_server_stops(const dari_server *server)
+{
+    return server->running && atomic_load(&server->stop_asked);
+}
 
 /* Accepts what waits at an address. */
 void di_server_accept(dari_server *server, di_address *address);

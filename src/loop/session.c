@@ -101,12 +101,12 @@ static bool is_full(const dari_server *server, const di_session *session)
     return di_channel_unsent(&session->channel) > server->queued_max;
 }
 
-/* Serves what has arrived, some of it at most. Returns 1 where there may be more, 0 or an error. */
+/* Serves what has arrived, some of it at most, none once the server stops. Returns 1 where there may be more, 0 or an error. */
 static int serve_some(dari_server *server, di_session *session)
 {
     di_message message;
     for (int i = 0; i < DI_CALLS_PER_TURN; i++) {
-        if (is_full(server, session))
+        if (is_full(server, session) || di_server_stops(server))
             return 1;
         if (!di_channel_next(&session->channel, &message))
             return 0;
@@ -152,6 +152,9 @@ void di_session_serve(dari_server *server, di_session *session)
 
 void di_session_event(dari_server *server, di_session *session, uint32_t events)
 {
+    /* What has arrived is served before more is taken in: the events come again. */
+    if (session->ready)
+        return;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && session->interest & EPOLLIN) {
         int moved = di_channel_receive(&session->channel);
         if (moved == DARI_CLOSED) {

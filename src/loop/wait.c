@@ -4,8 +4,13 @@
  * Any thread that waits may watch the descriptor; one does, and hands the others their replies. The
  * others sleep until they are handed one, or until the watching thread leaves and wakes one of them
  * to watch in its place. A thread that waits for room to send watches too if nobody watches for
- * that, and receives meanwhile: two full sides never lock each other. Receiving, sending and
- * handing out are done under the lock, and none of them waits. */
+ * that: two full sides never lock each other.
+ *
+ * A thread inside poll can't be woken by another one, only by the descriptor. So input is left where
+ * it is until no thread polls: as long as it is there it ends every poll, and the last thread to
+ * come out of one receives, while those that came before sleep. So no thread polls whose reply has
+ * been taken from the descriptor already. Receiving, sending and handing out are done under the
+ * lock, and none of them waits. */
 #include "loop/client.h"
 
 #include "rpc/message.h"
@@ -16,11 +21,16 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void wake(di_waiter *waiter)
 {
     pthread_cond_signal(&waiter->wake);
+}
+
+static void wake_all(const dari_client *client)
+{
+    for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep)
+        wake(waiter);
 }
 
 /* Ends the connection: all who wait get the error. */
@@ -31,8 +41,7 @@ static void break_connection(dari_client *client, int error, int cause)
     client->broken = error;
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
     client->channel.connection->ops->shut(client->channel.connection);
-    for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep)
-        wake(waiter);
+    wake_all(client);
 }
 
 static bool turn_is_free(const dari_client *client)
@@ -43,8 +52,10 @@ static bool turn_is_free(const dari_client *client)
 /* Whether somebody watches for all that can come, or is about to. */
 static bool watched(const dari_client *client)
 {
-    return client->held || (client->polling > 0 &&
-                            (client->polling_room > 0 || di_channel_unsent(&client->channel) == 0));
+    if (client->held)
+        return true;
+    return client->polling > 0 && (client->input_waits || client->polling_room > 0 ||
+                                   di_channel_unsent(&client->channel) == 0);
 }
 
 void di_client_pass_on(dari_client *client)
@@ -92,6 +103,8 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
     waiter->done = true;
     if (message->oversized) {
         waiter->error = DARI_LIMIT;
+        waiter->oversized = message->whole;
+        waiter->reply_max = client->channel.reader.limit;
     } else if (waiter == self) {
         waiter->in_place = client->held = true;
         waiter->reply = message->bytes;
@@ -124,7 +137,24 @@ static void receive(dari_client *client, di_waiter *self)
         break_connection(client, error, cause);
 }
 
-/* Where sending has failed, replies that came before may still be there. */
+/* Hands out what came before the connection broke: message_max bytes at most, since a peer may go
+ * on sending. */
+static void receive_rest(dari_client *client)
+{
+    di_channel *channel = &client->channel;
+    size_t received = 0;
+    while (received < channel->message_max) {
+        size_t before = di_channel_arrived(channel);
+        if (di_channel_receive(channel) != DI_MOVED)
+            return;
+        received += di_channel_arrived(channel) - before;
+        if (hand_out_all(client, NULL) < 0)
+            return;
+    }
+}
+
+/* Where sending has failed, replies that came before may still be there; where a thread still reads
+ * one, they are handed out once it lets go. */
 void di_client_flush(dari_client *client)
 {
     if (client->broken)
@@ -133,9 +163,8 @@ void di_client_flush(dari_client *client)
     int cause = errno;
     if (result >= 0)
         return;
-    while (!client->held && di_channel_receive(&client->channel) == DI_MOVED &&
-           hand_out_all(client, NULL) == 0)
-        continue;
+    if (!client->held)
+        receive_rest(client);
     break_connection(client, result, cause);
 }
 
@@ -143,7 +172,13 @@ void di_client_let_go(dari_client *client)
 {
     client->held = false;
     di_channel_done(&client->channel);
-    int error = client->broken ? 0 : hand_out_all(client, NULL);
+    int error = hand_out_all(client, NULL);
+    if (client->broken) {
+        if (error == 0)
+            receive_rest(client);
+        wake_all(client);
+        return;
+    }
     if (error < 0)
         break_connection(client, error, 0);
     di_client_pass_on(client);
@@ -169,8 +204,7 @@ static void sleep_until(dari_client *client, di_waiter *self)
     if (self->deadline == DI_NEVER) {
         pthread_cond_wait(&self->wake, &client->lock);
     } else {
-        struct timespec until = {.tv_sec = (time_t)(self->deadline / 1000000000u),
-                                 .tv_nsec = (long)(self->deadline % 1000000000u)};
+        struct timespec until = di_timespec(self->deadline);
         pthread_cond_timedwait(&self->wake, &client->lock, &until);
     }
     link = &client->asleep;
@@ -194,12 +228,18 @@ static void watch(dari_client *client, di_waiter *self)
     pthread_mutex_lock(&client->lock);
     client->polling--;
     client->polling_room -= room;
+    if (client->polling == 0)
+        client->input_waits = false;
     if (ready < 0 && cause != EINTR)
         break_connection(client, DARI_ERRNO, cause);
     if (ready <= 0 || client->broken)
         return;
-    if (!client->held && !self->done && descriptor.revents & ~POLLOUT)
-        receive(client, self);
+    if (descriptor.revents & ~POLLOUT) {
+        if (client->polling > 0)
+            client->input_waits = true;
+        else
+            receive(client, self);
+    }
     if (room) {
         di_client_flush(client);
         if (turn_is_free(client))
@@ -237,12 +277,11 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter)
 int di_client_await_reply(dari_client *client, di_waiter *waiter)
 {
     int error = 0;
-    while (!waiter->done && !client->broken) {
+    /* Behind a reply that is still being read, there may be ours. */
+    while (!waiter->done && error == 0 && (!client->broken || client->held)) {
         wait_once(client, waiter);
-        if (!waiter->done && !client->broken && di_now() >= waiter->deadline) {
+        if (di_now() >= waiter->deadline)
             error = DARI_DEADLINE;
-            break;
-        }
     }
     if (!waiter->done)
         di_pending_remove(&client->pending, &waiter->pending);

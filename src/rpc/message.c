@@ -15,11 +15,6 @@ int di_message_peek(const uint8_t *bytes, size_t size, uint32_t *ret_xid, uint32
     return 0;
 }
 
-static size_t auth_size(const di_auth *auth)
-{
-    return 8 + (size_t)dari_padded(auth->size);
-}
-
 static uint8_t *auth_encode(uint8_t *at, const di_auth *auth)
 {
     dari_put_u32(at, auth->flavor);
@@ -46,7 +41,8 @@ static const uint8_t *auth_decode(const uint8_t *at, const uint8_t *end, di_auth
 
 size_t di_call_header_size(const di_call_header *header)
 {
-    return 24 + auth_size(&header->credential) + auth_size(&header->verifier);
+    return DI_CALL_PLAIN_SIZE + (size_t)dari_padded(header->credential.size) +
+           (size_t)dari_padded(header->verifier.size);
 }
 
 uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header)

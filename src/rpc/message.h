@@ -71,6 +71,9 @@ typedef struct di_reply_header {
 /* The first two words of any message. Returns 0, or DARI_TRUNCATED where there are fewer. */
 int di_message_peek(const uint8_t *bytes, size_t size, uint32_t *ret_xid, uint32_t *ret_type);
 
+/* The bytes of a call's header with an empty credential and verifier. */
+#define DI_CALL_PLAIN_SIZE 40u
+
 /* The exact bytes of a call's header; credential and verifier are within DI_AUTH_MAX. */
 size_t di_call_header_size(const di_call_header *header);
 /* Writes it and returns its end. */

@@ -20,8 +20,11 @@ static void enter_fragment(di_record_reader *reader, const uint8_t *bytes)
     reader->in_record = true;
     reader->last = (mark & DI_RECORD_LAST) != 0;
     reader->left = mark & ~DI_RECORD_LAST;
-    if (reader->left > reader->limit - (reader->end - reader->begin))
+    size_t gathered = reader->end - reader->begin;
+    if (!reader->oversized && reader->left > reader->limit - gathered) {
         reader->oversized = true;
+        reader->whole = gathered + reader->left;
+    }
 }
 
 /* Takes what has arrived of the current fragment: gathers it, or what of it is to be shown. */
@@ -104,6 +107,7 @@ static enum di_record_state show_head(di_record_reader *reader, uint8_t *bytes, 
     }
     ret_record->body = body;
     ret_record->size = size;
+    ret_record->whole = reader->whole;
     return DI_RECORD_OVERSIZED;
 }
 
@@ -126,7 +130,7 @@ enum di_record_state di_record_next(di_record_reader *reader, uint8_t *bytes, si
             size_t body_size = reader->end - reader->begin;
             leave_record(reader, ret_record);
             ret_record->body = body;
-            ret_record->size = body_size;
+            ret_record->size = ret_record->whole = body_size;
             return DI_RECORD_WHOLE;
         }
         if (ended) {

@@ -28,6 +28,7 @@ enum di_record_state {
 typedef struct di_record {
     uint8_t *body;  /* WHOLE, OVERSIZED */
     size_t size;    /* bytes at body */
+    size_t whole;   /* bytes of the record: size, or where OVERSIZED what it has at least */
     size_t consume; /* bytes of the stream to consume: at once where PARTIAL, else after the use of
                        body; always before the next call */
     size_t want;    /* PARTIAL: bytes that can be used beyond those that remain, at least 1 */
@@ -39,6 +40,7 @@ typedef struct di_record_reader {
     size_t begin;    /* of the stream's bytes: where the body gathered so far begins, */
     size_t end;      /* where it ends, */
     size_t scan;     /* and the first byte not looked at */
+    size_t whole;    /* oversized: the bytes that its fragments so far announce */
     size_t left;     /* bytes of the current fragment from scan on */
     bool in_record;  /* a fragment has begun */
     bool last;       /* the current fragment is the last one */

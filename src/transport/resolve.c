@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
+
+/* The stack of a thread that looks a name up: it may outlive its call, so it takes little. */
+#define LOOKUP_STACK_SIZE ((size_t)256 << 10)
 
 typedef struct lookup {
     pthread_mutex_t lock;
@@ -44,8 +46,12 @@ static int lookup_failure(int result, int cause, di_failure *failure)
     case EAI_AGAIN:
         *failure = (di_failure){.words = "the name cannot be looked up now"};
         return DARI_ADDRESS;
-    default:
+    case EAI_NONAME:
+    case EAI_NODATA:
         *failure = (di_failure){.words = "no host has that name"};
+        return DARI_ADDRESS;
+    default:
+        *failure = (di_failure){.words = gai_strerror(result)};
         return DARI_ADDRESS;
     }
 }
@@ -106,6 +112,7 @@ static int start(lookup *look)
     sigfillset(&all);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, LOOKUP_STACK_SIZE);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int cause = pthread_create(&thread, &attributes, run, look);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -116,8 +123,7 @@ static int start(lookup *look)
 /* Waits for the thread. Returns whether it finished in time; otherwise it frees the lookup. */
 static bool wait_for(lookup *look, uint64_t deadline)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline / 1000000000u),
-                             .tv_nsec = (long)(deadline % 1000000000u)};
+    struct timespec until = di_timespec(deadline);
     int cause = 0;
     pthread_mutex_lock(&look->lock);
     while (!look->done && cause != ETIMEDOUT)

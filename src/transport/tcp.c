@@ -6,6 +6,7 @@
 #include "transport/tcp.h"
 
 #include "base/text.h"
+#include "transport/failure.h"
 #include "transport/resolve.h"
 #include "transport/stream.h"
 
@@ -37,42 +38,15 @@ typedef struct di_tcp_listener {
     di_text address;
 } di_tcp_listener;
 
-static int fail(di_failure *failure, const char *words)
-{
-    *failure = (di_failure){.words = words};
-    return DARI_ADDRESS;
-}
-
-static int system_failure(di_failure *failure, int cause)
-{
-    *failure = (di_failure){.system_error = cause};
-    switch (cause) {
-    case ECONNREFUSED:
-        return DARI_REFUSED;
-    case EACCES:
-    case EPERM:
-        return DARI_PERMISSION;
-    case EADDRINUSE:
-        return DARI_IN_USE;
-    case EADDRNOTAVAIL:
-        return DARI_ADDRESS;
-    case ENOMEM:
-    case ENOBUFS:
-        return DARI_NO_MEMORY;
-    default:
-        return DARI_ERRNO;
-    }
-}
-
 static int parse_port(const char *text, tcp_place *place, di_failure *failure)
 {
     size_t size = strlen(text);
     unsigned long number = 0;
     if (size == 0)
-        return fail(failure, "the port is missing");
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
     for (size_t i = 0; i < size; i++) {
         if (text[i] < '0' || text[i] > '9')
-            return fail(failure, "the port is no number");
+            return di_fail(failure, DARI_ADDRESS, "the port is no number");
         number = number * 10 + (unsigned long)(text[i] - '0');
         if (number > 65535 || size > 5) {
             *failure = (di_failure){.words = "the port is too large", .allowed = 65535};
@@ -92,19 +66,19 @@ static int parse(const char *rest, tcp_place *place, di_failure *failure)
     const char *end = place->bracketed ? strchr(host, ']') : strrchr(host, ':');
     const char *colon = end && place->bracketed ? end + 1 : end;
     if (place->bracketed && !end)
-        return fail(failure, "the bracket is not closed");
+        return di_fail(failure, DARI_ADDRESS, "the bracket is not closed");
     if (!colon || *colon != ':')
-        return fail(failure, "the port is missing");
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
     size_t size = (size_t)(end - host);
     if (size == 0)
-        return fail(failure, "the host is missing");
+        return di_fail(failure, DARI_ADDRESS, "the host is missing");
     if (size >= HOST_SIZE) {
         *failure = (di_failure){
             .words = "the host name is too long", .found = (int64_t)size, .allowed = HOST_SIZE - 1};
         return DARI_ADDRESS;
     }
     if (!place->bracketed && memchr(host, ':', size))
-        return fail(failure, "an IPv6 address belongs in brackets");
+        return di_fail(failure, DARI_ADDRESS, "an IPv6 address belongs in brackets");
     memcpy(place->host, host, size);
     place->host[size] = '\0';
     return parse_port(colon + 1, place, failure);
@@ -134,38 +108,61 @@ static int connect_one(const struct addrinfo *address, uint64_t deadline, int *r
     int descriptor =
         socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (descriptor < 0)
-        return system_failure(failure, errno);
+        return di_fail_system(failure, errno, NULL);
     int cause = connect(descriptor, address->ai_addr, address->ai_addrlen) < 0 ? errno : 0;
     if (cause == EINPROGRESS || cause == EINTR)
         cause = finish_connect(descriptor, deadline);
     if (cause) {
         close(descriptor);
-        return cause < 0 ? cause : system_failure(failure, cause);
+        return cause < 0 ? cause : di_fail_system(failure, cause, NULL);
     }
     *ret_descriptor = descriptor;
     return 0;
 }
 
+/* How much an error tells of a host: of several addresses, one may have refused where the machine
+ * has no way to the others. */
+static int rank(int error)
+{
+    switch (error) {
+    case DARI_REFUSED:
+    case DARI_DEADLINE:
+        return 2;
+    case DARI_ADDRESS:
+    case DARI_ERRNO:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+/* Where all fail, the most telling error is reported; of equal ones the last. */
 static int connect_any(const struct addrinfo *addresses, uint64_t deadline, int *ret_descriptor,
-                       di_failure *failure)
+                       di_failure *ret_failure)
 {
     unsigned left = 0;
-    int error = DARI_ADDRESS;
+    int told = DARI_ADDRESS;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next)
         left++;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next, left--) {
         uint64_t now = di_now();
-        if (at != addresses && now >= deadline)
+        if (at != addresses && now >= deadline) {
+            *ret_failure = (di_failure){0};
             return DARI_DEADLINE;
+        }
         uint64_t until = deadline;
         if (deadline != DI_NEVER && deadline > now)
             until = now + (deadline - now) / left;
-        *failure = (di_failure){0};
-        error = connect_one(at, until, ret_descriptor, failure);
+        di_failure failure = {0};
+        int error = connect_one(at, until, ret_descriptor, &failure);
         if (error == 0)
             return 0;
+        if (at == addresses || rank(error) >= rank(told)) {
+            told = error;
+            *ret_failure = failure;
+        }
     }
-    return error;
+    return told;
 }
 
 /* Small messages go out at once: each is a call or a reply that somebody waits for. */
@@ -229,7 +226,7 @@ static int listen_one(const struct addrinfo *address, int *ret_descriptor, di_fa
     int descriptor =
         socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (descriptor < 0)
-        return system_failure(failure, errno);
+        return di_fail_system(failure, errno, NULL);
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (address->ai_family == AF_INET6)
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
@@ -237,7 +234,7 @@ static int listen_one(const struct addrinfo *address, int *ret_descriptor, di_fa
         listen(descriptor, SOMAXCONN) < 0) {
         int cause = errno;
         close(descriptor);
-        return system_failure(failure, cause);
+        return di_fail_system(failure, cause, NULL);
     }
     *ret_descriptor = descriptor;
     return 0;
@@ -294,7 +291,6 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
 
 const di_transport di_tcp_transport = {
     .prefix = "tcp://",
-    .carrier = "TCP",
     .connect = tcp_connect,
     .listen = tcp_listen,
 };

@@ -14,8 +14,8 @@
  * The two directions share nothing: while one thread writes to what reserve lent, another one may
  * receive.
  *
- * Errors are negative and final for the connection, DARI_NO_MEMORY and DARI_LIMIT of reserve and
- * receive excepted: those change nothing. After DARI_ERRNO, errno holds the cause. */
+ * Errors are negative and final for the connection, DARI_NO_MEMORY of receive too; DARI_NO_MEMORY and
+ * DARI_LIMIT of reserve alone change nothing. After DARI_ERRNO, errno holds the cause. */
 #ifndef DI_TRANSPORT_TRANSPORT_H
 #define DI_TRANSPORT_TRANSPORT_H
 
@@ -91,8 +91,7 @@ typedef struct di_failure {
 
 /* A scheme. `rest` is the address after the scheme's own prefix. */
 typedef struct di_transport {
-    const char *prefix;  /* "unix:", "tcp://" */
-    const char *carrier; /* what carries the bytes, in words: "stream socket" */
+    const char *prefix; /* "unix:", "tcp://" */
 
     /* Waits until the connection is there or the deadline (monotonic, ns) passes. `ret_failure` is
      * zeroed by the caller, and filled in where they fail. */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* unix:PATH and unix:@NAME.
  *
- * A path belongs to the process that holds the lock on PATH.lock, which the kernel gives up when
- * the process dies: only under that lock is a socket file bound, taken over or removed. A name
+ * A path belongs to the process that holds the lock on PATH.lock, which the kernel gives up once
+ * the process and all children that inherited it are dead: only under that lock is a socket file bound, taken over or removed. A name
  * after @ is the kernel's own and vanishes with its socket. */
 #include "transport/unix.h"
 
 #include "base/fork_guard.h"
 #include "base/text.h"
+#include "transport/failure.h"
 #include "transport/stream.h"
 
 #include <dari/error.h>
@@ -33,37 +34,12 @@ typedef struct di_unix_listener {
     char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* what was bound, or "" */
 } di_unix_listener;
 
-static int fail(di_failure *failure, int error, const char *words)
-{
-    *failure = (di_failure){.words = words};
-    return error;
-}
-
-static int system_failure(di_failure *failure, const char *words)
-{
-    *failure = (di_failure){.system_error = errno, .words = words};
-    switch (errno) {
-    case ENOENT:
-    case ECONNREFUSED:
-        return DARI_REFUSED;
-    case EACCES:
-    case EPERM:
-        return DARI_PERMISSION;
-    case EADDRINUSE:
-        return DARI_IN_USE;
-    case ENOMEM:
-        return DARI_NO_MEMORY;
-    default:
-        return DARI_ERRNO;
-    }
-}
-
 static int make_address(const char *rest, struct sockaddr_un *ret_address, socklen_t *ret_size,
                         di_failure *failure)
 {
     size_t size = strlen(rest);
     if (size == 0 || (size == 1 && *rest == '@'))
-        return fail(failure, DARI_ADDRESS, "the path is missing");
+        return di_fail(failure, DARI_ADDRESS, "the path is missing");
     if (size > NAME_MAX_BYTES) {
         *failure = (di_failure){.words = "the path is too long",
                                 .found = (int64_t)size,
@@ -86,10 +62,10 @@ static void limit_wait(int descriptor, uint64_t deadline)
     struct timeval limit = {0};
     if (deadline != DI_NEVER) {
         uint64_t now = di_now();
-        uint64_t left = deadline > now ? (deadline - now + 999) / 1000 : 0;
-        limit.tv_sec = (time_t)(left / 1000000);
-        limit.tv_usec = (suseconds_t)(left % 1000000);
-        if (left == 0)
+        struct timespec left = di_timespec(deadline > now ? deadline - now + 999 : 0);
+        limit.tv_sec = left.tv_sec;
+        limit.tv_usec = (suseconds_t)(left.tv_nsec / 1000);
+        if (limit.tv_sec == 0 && limit.tv_usec == 0)
             limit.tv_usec = 1;
     }
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -105,19 +81,19 @@ static int unix_connect(const char *rest, uint64_t deadline, di_connection **ret
         return error;
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
-        return system_failure(failure, NULL);
+        return di_fail_system(failure, errno, NULL);
     int result;
     do {
         limit_wait(descriptor, deadline);
         result = connect(descriptor, (struct sockaddr *)&address, size);
     } while (result < 0 && errno == EINTR);
     if (result < 0) {
-        error = errno == EAGAIN ? DARI_DEADLINE : system_failure(failure, NULL);
+        error = errno == EAGAIN ? DARI_DEADLINE : di_fail_system(failure, errno, NULL);
         close(descriptor);
         return error;
     }
     if (fcntl(descriptor, F_SETFL, O_NONBLOCK) < 0) {
-        error = system_failure(failure, NULL);
+        error = di_fail_system(failure, errno, NULL);
         close(descriptor);
         return error;
     }
@@ -140,17 +116,19 @@ static int take_lock(di_unix_listener *listener, di_failure *failure)
         int lock = open(listener->lock_path.data,
                         O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (lock < 0) {
-            int error = system_failure(failure, "the lock file beside the path cannot be opened");
+            int error = di_fail_system(failure, errno,
+                                       "the lock file beside the path cannot be opened");
             return error == DARI_REFUSED ? DARI_ADDRESS : error;
         }
         struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
         if (fcntl(lock, F_OFD_SETLK, &whole) < 0) {
             int cause = errno;
             close(lock);
-            errno = cause;
             if (cause == EAGAIN || cause == EACCES)
-                return fail(failure, DARI_IN_USE, "a living process owns the path");
-            return system_failure(failure, "the lock file beside the path cannot be locked");
+                return di_fail(
+                    failure, DARI_IN_USE,
+                    "the path's lock is held: by a living owner or a child that it forked");
+            return di_fail_system(failure, cause, "the lock file beside the path cannot be locked");
         }
         listener->lock = lock;
         if (lock_is_named(listener))
@@ -165,18 +143,18 @@ static int clear_path(const struct sockaddr_un *address, socklen_t size, di_fail
 {
     struct stat there;
     if (lstat(address->sun_path, &there) < 0)
-        return errno == ENOENT ? 0 : system_failure(failure, NULL);
+        return errno == ENOENT ? 0 : di_fail_system(failure, errno, NULL);
     if (!S_ISSOCK(there.st_mode))
-        return fail(failure, DARI_IN_USE, "a file that is no socket is there");
+        return di_fail(failure, DARI_IN_USE, "a file that is no socket is there");
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
-        return system_failure(failure, NULL);
+        return di_fail_system(failure, errno, NULL);
     int result = connect(probe, (const struct sockaddr *)address, size);
     int cause = errno;
     close(probe);
     if (result == 0 || cause != ECONNREFUSED)
-        return fail(failure, DARI_IN_USE, "another program's socket is there");
-    return unlink(address->sun_path) < 0 && errno != ENOENT ? system_failure(failure, NULL) : 0;
+        return di_fail(failure, DARI_IN_USE, "another program's socket is there");
+    return unlink(address->sun_path) < 0 && errno != ENOENT ? di_fail_system(failure, errno, NULL) : 0;
 }
 
 static void unix_close_listener(di_listener *base)
@@ -241,12 +219,12 @@ static int bind_listener(di_unix_listener *listener, const char *rest, di_failur
     listener->head.descriptor = descriptor;
     if (descriptor < 0 || fchmod(descriptor, 0600) < 0 ||
         bind(descriptor, (struct sockaddr *)&address, size) < 0) {
-        error = system_failure(failure, NULL);
+        error = di_fail_system(failure, errno, NULL);
         return error == DARI_REFUSED ? DARI_ADDRESS : error;
     }
     if (*rest != '@')
         memcpy(listener->path, address.sun_path, sizeof listener->path);
-    return listen(descriptor, SOMAXCONN) < 0 ? system_failure(failure, NULL) : 0;
+    return listen(descriptor, SOMAXCONN) < 0 ? di_fail_system(failure, errno, NULL) : 0;
 }
 
 static int unix_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
@@ -272,7 +250,6 @@ static int unix_listen(const char *rest, di_listener **ret_listener, di_failure 
 
 const di_transport di_unix_transport = {
     .prefix = "unix:",
-    .carrier = "stream socket",
     .connect = unix_connect,
     .listen = unix_listen,
 };

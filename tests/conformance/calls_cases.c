@@ -95,6 +95,9 @@ void a_reply_over_the_clients_limit(test_fixture *fixture)
     client->channel.message_max = 10000;
     assert_int_equal(echo_data_1(client, &(opaque_data){6000, bytes}, &ret, &call), DARI_LIMIT);
     assert_true(call.may_have_run);
+    assert_string_equal(call.fault.field, "the reply");
+    assert_int_equal(call.fault.found, 6028);
+    assert_int_equal(call.fault.allowed, 5000);
     check_echo(client, 4000);
     check_add(other);
     free(bytes);

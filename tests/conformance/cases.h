@@ -19,6 +19,7 @@
     X(a_late_reply_is_dropped)           \
     X(both_sides_full)                   \
     X(replies_that_nobody_reads)         \
+    X(a_flood_that_owes_no_answer)       \
     X(half_close_gets_its_replies)       \
     X(a_server_dies_before_it_reads)     \
     X(a_server_dies_before_it_replies)   \
@@ -33,10 +34,14 @@
     X(descriptors_run_out)               \
     X(stop_before_run)                   \
     X(stop_from_a_signal_handler)        \
+    X(stop_within_a_pipeline)            \
+    X(listeners_that_cannot_be_watched)  \
     X(a_loop_of_ones_own)                \
     X(threads_share_a_client)            \
     X(threads_share_a_dying_client)      \
     X(threads_meet_their_own_deadlines)  \
+    X(two_threads_poll)                  \
+    X(replies_behind_one_being_read)     \
     X(a_child_inherits_nothing)          \
     X(an_idle_connection_is_small)       \
     X(handlers_errors_are_mapped)        \

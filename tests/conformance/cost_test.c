@@ -120,8 +120,7 @@ static void begin(pair_of_sides *sides)
     assert_int_equal(dari_server_create(NULL, &fixture->server), 0);
     assert_int_equal(echo_1_serve(fixture->server, &handlers, NULL), 0);
     assert_int_equal(dari_server_listen(fixture->server, fixture->address), 0);
-    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
-    fixture->running = true;
+    fixture_start(fixture);
     sides->client = fixture_connect(fixture, NULL);
 }
 

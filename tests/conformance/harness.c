@@ -58,7 +58,7 @@ void fixture_begin(test_fixture *fixture)
     fixture->server = NULL;
     fixture->running = false;
     fixture->gate_closed = false;
-    fixture->entered = fixture->logged = 0;
+    fixture->stop_at = fixture->entered = fixture->logged = 0;
     fixture->options = (dari_server_options){0};
 }
 
@@ -87,7 +87,8 @@ static void enter(dari_request *request)
 {
     test_fixture *fixture = dari_request_user(request);
     pthread_mutex_lock(&fixture->lock);
-    fixture->entered++;
+    if (++fixture->entered == fixture->stop_at)
+        dari_server_stop(fixture->server);
     pthread_cond_broadcast(&fixture->changed);
     while (fixture->gate_closed)
         pthread_cond_wait(&fixture->changed, &fixture->lock);
@@ -146,18 +147,23 @@ void fixture_listen(test_fixture *fixture)
     strcpy(fixture->address, dari_server_address(fixture->server, 0));
 }
 
-void *fixture_run(void *argument)
+static void *fixture_run(void *argument)
 {
     test_fixture *fixture = argument;
     fixture->run_result = dari_server_run(fixture->server);
     return NULL;
 }
 
+void fixture_start(test_fixture *fixture)
+{
+    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
+    fixture->running = true;
+}
+
 void fixture_serve(test_fixture *fixture)
 {
     fixture_listen(fixture);
-    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
-    fixture->running = true;
+    fixture_start(fixture);
 }
 
 void fixture_stop(test_fixture *fixture)

@@ -40,6 +40,7 @@ typedef struct test_fixture {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool gate_closed;   /* handlers wait */
+    unsigned stop_at;   /* the call whose handler stops the server; 0: none does */
     unsigned entered;   /* calls that have reached a handler */
     unsigned logged;    /* lines that the server's log got */
     int log_error;      /* of the last one */
@@ -57,8 +58,8 @@ void fixture_end(test_fixture *fixture);
 void fixture_serve(test_fixture *fixture);
 /* The same without the thread. */
 void fixture_listen(test_fixture *fixture);
-/* What the thread runs, for pthread_create. */
-void *fixture_run(void *fixture);
+/* Starts the thread of a server that listens. */
+void fixture_start(test_fixture *fixture);
 /* Stops the server and destroys it. */
 void fixture_stop(test_fixture *fixture);
 

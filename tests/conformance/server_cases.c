@@ -168,8 +168,7 @@ void stop_before_run(test_fixture *fixture)
     dari_server_stop(fixture->server);
     assert_int_equal(dari_server_run(fixture->server), 0);
     /* It counts once: the next run serves. */
-    assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
-    fixture->running = true;
+    fixture_start(fixture);
     dari_client *client = fixture_connect(fixture, NULL);
     check_add(client);
     dari_client_close(client);
@@ -197,6 +196,60 @@ void stop_from_a_signal_handler(test_fixture *fixture)
     assert_int_equal(fixture->run_result, 0);
     sigaction(SIGUSR1, &before, NULL);
     dari_client_close(client);
+}
+
+void stop_within_a_pipeline(test_fixture *fixture)
+{
+    enum { CALLS = 200 };
+    fixture_listen(fixture);
+    fixture->stop_at = 1;
+    di_connection *peer = raw_connect(fixture);
+    uint8_t message[64], reply[64];
+    for (uint32_t xid = 1; xid <= CALLS; xid++)
+        raw_send_record(peer, message,
+                        (size_t)(raw_call(message, xid, ECHO, ECHO_V1, 0) - message));
+    assert_int_equal(dari_server_run(fixture->server), 0);
+    assert_int_equal(fixture->entered, 1);
+    assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+    struct pollfd more = {.fd = peer->descriptor, .events = POLLIN};
+    assert_int_equal(poll(&more, 1, 0), 0);
+    /* The others wait for the next run. */
+    fixture->stop_at = CALLS;
+    assert_int_equal(dari_server_run(fixture->server), 0);
+    assert_int_equal(fixture->entered, CALLS);
+    for (uint32_t xid = 2; xid <= CALLS; xid++) {
+        assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+        assert_int_equal(dari_get_u32(reply), xid);
+    }
+    raw_close(peer);
+}
+
+void listeners_that_cannot_be_watched(test_fixture *fixture)
+{
+    fixture->options.connections_max = 1;
+    fixture_listen(fixture);
+    dari_server *server = fixture->server;
+    assert_int_equal(dari_server_listen(server, "tcp://127.0.0.1:0"), 0);
+    di_connection *first = raw_connect(fixture);
+    while (server->connections == 0)
+        step(server, 1000);
+    assert_false(server->accepting);
+    /* The second listener's descriptor is out of reach: the first one is not watched either. */
+    di_listener *second = server->addresses->next->listener;
+    int descriptor = second->descriptor;
+    second->descriptor = -1;
+    raw_close(first);
+    while (server->connections == 1)
+        step(server, 1000);
+    assert_false(server->accepting);
+    assert_int_equal(fixture->logged, 1);
+    assert_int_equal(fixture->log_error, DARI_ERRNO);
+    assert_true(dari_server_timeout_ns(server) <= DI_ACCEPT_PAUSE_NS);
+    second->descriptor = descriptor;
+    di_connection *next = raw_connect(fixture);
+    while (server->connections == 0)
+        step(server, 1000);
+    raw_close(next);
 }
 
 void a_loop_of_ones_own(test_fixture *fixture)

@@ -2,8 +2,11 @@
 /* Clients that threads share, and handles that a child inherits. */
 #include "conformance/cases.h"
 
+#include "base/clock.h"
 #include "loop/client.h"
 
+#include <dari/interface.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +116,145 @@ void threads_meet_their_own_deadlines(test_fixture *fixture)
     check_add(client);
     assert_int_equal(client->pending.dropped, SHARERS);
     dari_client_close(client);
+}
+
+/* A call by a thread of its own. */
+typedef struct lone_call {
+    dari_client *client;
+    opaque_data sent; /* of no size: the call has no argument */
+    uint64_t deadline_ns;
+    pthread_t thread;
+    int result;
+    uint64_t took_ns;
+} lone_call;
+
+static void *make_lone_call(void *argument)
+{
+    lone_call *lone = argument;
+    dari_call call = {.deadline_ns = lone->deadline_ns};
+    uint32_t size;
+    uint64_t before = di_now();
+    lone->result = lone->sent.size ? sink_1(lone->client, &lone->sent, &size, &call)
+                                   : nothing_1(lone->client, &call);
+    lone->took_ns = di_now() - before;
+    dari_call_end(&call);
+    return NULL;
+}
+
+static void start_lone_call(lone_call *lone)
+{
+    assert_int_equal(pthread_create(&lone->thread, NULL, make_lone_call, lone), 0);
+}
+
+/* Waits until so many threads poll, and so many sleep. */
+static void await_waiters(dari_client *client, unsigned polling, unsigned asleep)
+{
+    uint64_t until = di_now() + 10 * DARI_S;
+    unsigned poll, sleep;
+    do {
+        pthread_mutex_lock(&client->lock);
+        poll = client->polling;
+        sleep = 0;
+        for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep)
+            sleep++;
+        pthread_mutex_unlock(&client->lock);
+        sched_yield();
+    } while ((poll != polling || sleep != asleep) && di_now() < until);
+    assert_int_equal(poll, polling);
+    assert_int_equal(sleep, asleep);
+}
+
+/* One thread waits for its reply, another one for room: each may be the one that wakes first. */
+void two_threads_poll(test_fixture *fixture)
+{
+    enum { ROUNDS = 8, LARGE = 8 << 20 };
+    di_listener *listener = raw_listen(fixture);
+    uint8_t *bytes = pattern(LARGE);
+    for (int round = 0; round < ROUNDS; round++) {
+        dari_client *client = fixture_connect(fixture, NULL);
+        di_connection *peer = raw_accept(listener);
+        lone_call small = {.client = client, .deadline_ns = 20 * DARI_S};
+        lone_call large = {
+            .client = client, .sent = {LARGE, bytes}, .deadline_ns = 20 * DARI_S};
+        uint8_t message[64], reply[64];
+        start_lone_call(&small);
+        assert_int_equal(raw_read_record(peer, message, sizeof message), 40);
+        await_waiters(client, 1, 0);
+        start_lone_call(&large);
+        await_waiters(client, 2, 0);
+        uint8_t *end = raw_reply(reply, dari_get_u32(message));
+        raw_send_record(peer, reply, (size_t)(end - reply));
+        pthread_join(small.thread, NULL);
+        assert_int_equal(small.result, 0);
+        assert_true(small.took_ns < 15 * DARI_S);
+        /* The other one is still waited for. */
+        await_waiters(client, 1, 0);
+        raw_close(peer);
+        pthread_join(large.thread, NULL);
+        assert_int_equal(large.result, DARI_CLOSED);
+        assert_true(large.took_ns < 15 * DARI_S);
+        dari_client_close(client);
+    }
+    free(bytes);
+    listener->ops->close(listener);
+}
+
+/* A peer that answers two calls at once, the first of them first. */
+typedef struct pair_of_replies {
+    di_connection *peer;
+    lone_call second;
+} pair_of_replies;
+
+static void *answer_both(void *argument)
+{
+    pair_of_replies *both = argument;
+    uint8_t message[64], replies[56];
+    for (size_t i = 0; i < 2; i++) {
+        raw_read_record(both->peer, message, sizeof message);
+        dari_put_u32(replies + 28 * i, 0x80000000u | 24);
+        raw_reply(replies + 28 * i + 4, dari_get_u32(message));
+        if (i == 0)
+            start_lone_call(&both->second);
+    }
+    await_waiters(both->second.client, 1, 1);
+    raw_send(both->peer, replies, sizeof replies);
+    return NULL;
+}
+
+/* While the first reply is read, sending fails; the second one is there already. */
+void replies_behind_one_being_read(test_fixture *fixture)
+{
+    di_listener *listener = raw_listen(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    pair_of_replies both = {.peer = raw_accept(listener),
+                            .second = {.client = client, .deadline_ns = 20 * DARI_S}};
+    pthread_t thread;
+    dari_call call = {0};
+    dari_exchange exchange;
+    dari_exchange_begin(&exchange, client, &echo_1_interface, 0, &call);
+    dari_exchange_reserve(&exchange, 0);
+    assert_int_equal(pthread_create(&thread, NULL, answer_both, &both), 0);
+    const uint8_t *at = dari_exchange_send(&exchange);
+    assert_non_null(at);
+    pthread_join(thread, NULL);
+    pthread_mutex_lock(&client->lock);
+    assert_true(client->held);
+    uint8_t *room;
+    assert_int_equal(di_channel_reserve(&client->channel, 40, &room), 0);
+    memset(room, 0, 40);
+    di_channel_commit(&client->channel, room, 40);
+    client->channel.connection->ops->shut(client->channel.connection);
+    di_client_flush(client);
+    assert_int_equal(client->broken, DARI_CLOSED);
+    pthread_mutex_unlock(&client->lock);
+    await_waiters(client, 0, 1);
+    assert_int_equal(dari_exchange_end(&exchange, at), 0);
+    pthread_join(both.second.thread, NULL);
+    assert_int_equal(both.second.result, 0);
+    raw_close(both.peer);
+    dari_client_close(client);
+    listener->ops->close(listener);
+    dari_call_end(&call);
 }
 
 static dari_client *inherited;

@@ -139,8 +139,8 @@ static void a_living_owner_keeps_its_path(void **state)
     dari_server *second;
     assert_int_equal(dari_server_create(NULL, &second), 0);
     listens(self->server, self->address, 0, NULL);
-    listens(second, self->address, DARI_IN_USE, "a living process owns the path");
-    listens(self->server, self->address, DARI_IN_USE, "a living process owns the path");
+    listens(second, self->address, DARI_IN_USE, "the path's lock is held");
+    listens(self->server, self->address, DARI_IN_USE, "the path's lock is held");
     connects(self->address, 0);
     dari_server_destroy(self->server);
     self->server = second;

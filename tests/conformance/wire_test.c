@@ -35,8 +35,7 @@ static int begin(void **state)
     wire->version_4.version = 4;
     assert_int_equal(dari_server_add(wire->fixture.server, &wire->version_4, &no_handlers, NULL),
                      0);
-    assert_int_equal(pthread_create(&wire->fixture.thread, NULL, fixture_run, &wire->fixture), 0);
-    wire->fixture.running = true;
+    fixture_start(&wire->fixture);
     wire->peer = raw_connect(&wire->fixture);
     *state = wire;
     return 0;

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport/failure.h"
+
+#include <dari/error.h>
+
+#include <errno.h>
+
+int di_fail(di_failure *failure, int error, const char *words)
+{
+    *failure = (di_failure){.words = words};
+    return error;
+}
+
+int di_fail_system(di_failure *failure, int cause, const char *words)
+{
+    *failure = (di_failure){.system_error = cause, .words = words};
+    switch (cause) {
+    case ENOENT:
+    case ECONNREFUSED:
+        return DARI_REFUSED;
+    case EACCES:
+    case EPERM:
+        return DARI_PERMISSION;
+    case EADDRINUSE:
+        return DARI_IN_USE;
+    case EADDRNOTAVAIL:
+        return DARI_ADDRESS;
+    case ENOMEM:
+    case ENOBUFS:
+        return DARI_NO_MEMORY;
+    default:
+        return DARI_ERRNO;
+    }
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* How the schemes say why they failed. Any thread. */
+#ifndef DI_TRANSPORT_FAILURE_H
+#define DI_TRANSPORT_FAILURE_H
+
+#include "transport/transport.h"
+
+/* Puts down `words`, which are static, and returns `error`. */
+int di_fail(di_failure *failure, int error, const char *words);
+
+/* Puts down the errno of a system call that failed, and `words`, static or NULL. Returns the code
+ * that a caller can act on, or DARI_ERRNO. */
+int di_fail_system(di_failure *failure, int cause, const char *words);
+
+#endif
