@@ -137,7 +137,7 @@ static bool change_input(const generator *tool, const char *digits)
     return done;
 }
 
-/* Looks for `#define ROUND` with the number in the header. */
+/* Looks for the constant ROUND in the header: dari's enumerator or rpcgen's macro. */
 static bool check_header(const generator *tool, unsigned number)
 {
     char path[96];
@@ -148,8 +148,8 @@ static bool check_header(const generator *tool, unsigned number)
     if (!file)
         return false;
     while (!found && fgets(line, sizeof line, file))
-        if (strncmp(line, "#define ROUND ", 14) == 0)
-            found = (unsigned)strtoul(line + 14, NULL, 10);
+        if (strncmp(line, "#define ROUND ", 14) == 0 || strncmp(line, "enum { ROUND = ", 15) == 0)
+            found = (unsigned)strtoul(line + strcspn(line, "0123456789"), NULL, 10);
     fclose(file);
     return found == number;
 }
