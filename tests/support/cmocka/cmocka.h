@@ -85,9 +85,13 @@ cmocka_fail(const char *file, int line, const char *format, ...)
     cmocka_compare_numbers(__FILE__, __LINE__, #a, #b, cmocka_number(a), cmocka_number(b))
 #define assert_int_not_equal(a, b) \
     cmocka_check(cmocka_number(a) != cmocka_number(b), "%s is %s", #a, #b)
-#define assert_in_range(value, low, high)                         \
-    cmocka_check(cmocka_number(value) >= cmocka_number(low) &&    \
-                     cmocka_number(value) <= cmocka_number(high), \
+/* A function, so that the compiler does not call a lower end of 0 a comparison without sense. */
+static inline int cmocka_is_in_range(uintmax_t value, uintmax_t low, uintmax_t high)
+{
+    return value >= low && value <= high;
+}
+#define assert_in_range(value, low, high)                                                          \
+    cmocka_check(cmocka_is_in_range(cmocka_number(value), cmocka_number(low), cmocka_number(high)), \
                  "%s is not in [%s, %s]", #value, #low, #high)
 #define assert_string_equal(a, b) cmocka_compare_strings(__FILE__, __LINE__, #a, #b, a, b)
 #define assert_string_not_equal(a, b) \
