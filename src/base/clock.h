@@ -14,7 +14,8 @@ uint64_t di_now(void);
 /* The moment `duration` ns from now, DI_NEVER where that is beyond the clock. */
 uint64_t di_deadline_in(uint64_t duration);
 
-/* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER. */
+/* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER.
+ */
 int di_poll_timeout(uint64_t deadline);
 
 /* A deadline or a duration for the system, cut to the latest moment that it can express: a time_t

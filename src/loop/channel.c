@@ -108,7 +108,8 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
         di_channel_done(channel);
         return 0;
     }
-    *ret_message = (di_message){record.body, record.size, record.whole, state == DI_RECORD_OVERSIZED};
+    *ret_message =
+        (di_message){record.body, record.size, record.whole, state == DI_RECORD_OVERSIZED};
     return 1;
 }
 

@@ -101,7 +101,8 @@ static bool is_full(const dari_server *server, const di_session *session)
     return di_channel_unsent(&session->channel) > server->queued_max;
 }
 
-/* Serves what has arrived, some of it at most, none once the server stops. Returns 1 where there may be more, 0 or an error. */
+/* Serves what has arrived, some of it at most, none once the server stops. Returns 1 where there
+ * may be more, 0 or an error. */
 static int serve_some(dari_server *server, di_session *session)
 {
     di_message message;

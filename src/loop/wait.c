@@ -6,10 +6,10 @@
  * to watch in its place. A thread that waits for room to send watches too if nobody watches for
  * that: two full sides never lock each other.
  *
- * A thread inside poll can't be woken by another one, only by the descriptor. So input is left where
- * it is until no thread polls: as long as it is there it ends every poll, and the last thread to
- * come out of one receives, while those that came before sleep. So no thread polls whose reply has
- * been taken from the descriptor already. Receiving, sending and handing out are done under the
+ * A thread inside poll can't be woken by another one, only by the descriptor. So input is left
+ * where it is until no thread polls: as long as it is there it ends every poll, and the last thread
+ * to come out of one receives, while those that came before sleep. So no thread polls whose reply
+ * has been taken from the descriptor already. Receiving, sending and handing out are done under the
  * lock, and none of them waits. */
 #include "loop/client.h"
 

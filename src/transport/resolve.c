@@ -136,7 +136,7 @@ static bool wait_for(lookup *look, uint64_t deadline)
 }
 
 int di_resolve_address(const char *host, const char *port, uint64_t deadline,
-               struct addrinfo **ret_addresses, di_failure *failure)
+                       struct addrinfo **ret_addresses, di_failure *failure)
 {
     struct addrinfo *addresses = NULL;
     int result = ask(host, port, AI_NUMERICHOST, &addresses);

@@ -12,6 +12,6 @@ struct addrinfo;
  * its own, which nobody waits for once the deadline has passed.
  * Errors: DARI_ADDRESS (no such name), DARI_DEADLINE, DARI_NO_MEMORY, DARI_ERRNO. */
 int di_resolve_address(const char *host, const char *port, uint64_t deadline,
-               struct addrinfo **ret_addresses, di_failure *ret_failure);
+                       struct addrinfo **ret_addresses, di_failure *ret_failure);
 
 #endif

@@ -277,8 +277,8 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
     int descriptor = -1;
     int error = parse(rest, &place, failure);
     if (error == 0)
-        error = di_resolve_address(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS), &addresses,
-                           failure);
+        error = di_resolve_address(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS),
+                                   &addresses, failure);
     if (error < 0)
         return error;
     for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {

@@ -14,8 +14,8 @@
  * The two directions share nothing: while one thread writes to what reserve lent, another one may
  * receive.
  *
- * Errors are negative and final for the connection, DARI_NO_MEMORY of receive too; DARI_NO_MEMORY and
- * DARI_LIMIT of reserve alone change nothing. After DARI_ERRNO, errno holds the cause. */
+ * Errors are negative and final for the connection, DARI_NO_MEMORY of receive too; DARI_NO_MEMORY
+ * and DARI_LIMIT of reserve alone change nothing. After DARI_ERRNO, errno holds the cause. */
 #ifndef DI_TRANSPORT_TRANSPORT_H
 #define DI_TRANSPORT_TRANSPORT_H
 

@@ -2,8 +2,8 @@
 /* unix:PATH and unix:@NAME.
  *
  * A path belongs to the process that holds the lock on PATH.lock, which the kernel gives up once
- * the process and all children that inherited it are dead: only under that lock is a socket file bound, taken over or removed. A name
- * after @ is the kernel's own and vanishes with its socket. */
+ * the process and all children that inherited it are dead: only under that lock is a socket file
+ * bound, taken over or removed. A name after @ is the kernel's own and vanishes with its socket. */
 #include "transport/unix.h"
 
 #include "base/fork_guard.h"
@@ -116,8 +116,8 @@ static int take_lock(di_unix_listener *listener, di_failure *failure)
         int lock = open(listener->lock_path.data,
                         O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (lock < 0) {
-            int error = di_fail_system(failure, errno,
-                                       "the lock file beside the path cannot be opened");
+            int error =
+                di_fail_system(failure, errno, "the lock file beside the path cannot be opened");
             return error == DARI_REFUSED ? DARI_ADDRESS : error;
         }
         struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -154,7 +154,8 @@ static int clear_path(const struct sockaddr_un *address, socklen_t size, di_fail
     close(probe);
     if (result == 0 || cause != ECONNREFUSED)
         return di_fail(failure, DARI_IN_USE, "another program's socket is there");
-    return unlink(address->sun_path) < 0 && errno != ENOENT ? di_fail_system(failure, errno, NULL) : 0;
+    return unlink(address->sun_path) < 0 && errno != ENOENT ? di_fail_system(failure, errno, NULL)
+                                                            : 0;
 }
 
 static void unix_close_listener(di_listener *base)
