@@ -250,95 +250,11 @@ static void handler_table(di_c_writer *writer, const di_program *program, const 
     di_c_line(writer, "} %s_handlers;", name);
 }
 
-/* Numbers of programs, versions and procedures, by name. */
-typedef struct named_number {
-    const char *name;
-    uint32_t number;
-    const void *owner; /* the program, version or procedure */
-} named_number;
-
-/* Calls `see` for all of them in the unit, until it is false. */
-static void each_number(const di_unit *unit, bool (*see)(void *context, named_number number),
-                        void *context)
-{
-    for (const di_definition *d = unit->definitions; d; d = d->next) {
-        if (d->kind != DI_DEFINE_PROGRAM || d->included)
-            continue;
-        const di_program *program = d->program;
-        if (!see(context, (named_number){program->name, program->number, program}))
-            return;
-        for (const di_version *v = program->versions; v; v = v->next) {
-            if (!see(context, (named_number){v->name, v->number, v}))
-                return;
-            for (const di_procedure *p = v->procedures; p; p = p->next)
-                if (!see(context, (named_number){p->name, p->number, p}))
-                    return;
-        }
-    }
-}
-
-typedef struct number_search {
-    named_number wanted;
-    bool earlier; /* the same name and number came before */
-    bool passed;  /* the wanted one itself */
-    bool differs; /* the same name has another number somewhere */
-} number_search;
-
-static bool compare_number(void *context, named_number number)
-{
-    number_search *search = context;
-    if (number.owner == search->wanted.owner)
-        search->passed = true;
-    else if (!strcmp(number.name, search->wanted.name)) {
-        search->differs |= number.number != search->wanted.number;
-        search->earlier |= !search->passed;
-    }
-    return !search->differs;
-}
-
-/* Whether a type, constant or enumerator of the unit has a name. */
-static bool is_defined(const di_unit *unit, const char *name)
-{
-    for (const di_definition *d = unit->definitions; d; d = d->next) {
-        if (d->kind == DI_DEFINE_PROGRAM || !d->name)
-            continue;
-        if (!strcmp(d->name, name))
-            return true;
-        const di_enumerator *e = d->kind == DI_DEFINE_TYPE ? d->type->enumerators : NULL;
-        for (; e; e = e->next)
-            if (!strcmp(e->name, name))
-                return true;
-    }
-    return false;
-}
-
-/* Names are scoped by program and version in the RPC language, in C they are not: one that stands
- * for several numbers, or for something else, gets no constant; one that stands for the same number
- * several times gets one. */
-static void write_number(di_c_writer *writer, const di_unit *unit, named_number wanted)
-{
-    number_search search = {.wanted = wanted};
-    each_number(unit, compare_number, &search);
-    const char *name = di_c_name(writer, wanted.name);
-    if (search.differs || search.earlier || is_defined(unit, wanted.name))
-        return;
-    if (wanted.number <= INT32_MAX)
-        di_c_line(writer, wanted.number > UINT16_MAX ? "enum { %s = 0x%x };" : "enum { %s = %u };",
-                  name, wanted.number);
-    else
-        di_c_line(writer, "#define %s 0x%xu", name, wanted.number);
-}
-
-void di_c_program_types(di_c_writer *writer, const di_unit *unit, const di_program *program)
+void di_c_program_types(di_c_writer *writer, const di_c_numbers *numbers, const di_program *program)
 {
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, program->position));
-    write_number(writer, unit, (named_number){program->name, program->number, program});
-    for (const di_version *v = program->versions; v; v = v->next) {
-        write_number(writer, unit, (named_number){v->name, v->number, v});
-        for (const di_procedure *p = v->procedures; p; p = p->next)
-            write_number(writer, unit, (named_number){p->name, p->number, p});
-    }
+    di_c_program_numbers(writer, numbers, program);
     for (const di_version *v = program->versions; v; v = v->next) {
         for (const di_procedure *p = v->procedures; p; p = p->next) {
             if (!has_argument_struct(p))

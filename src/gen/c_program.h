@@ -3,10 +3,11 @@
 #ifndef DI_GEN_C_PROGRAM_H
 #define DI_GEN_C_PROGRAM_H
 
-#include "gen/c_writer.h"
+#include "gen/c_number.h"
 
 /* The header's part: constants, argument structs, handler tables. */
-void di_c_program_types(di_c_writer *writer, const di_unit *unit, const di_program *program);
+void di_c_program_types(di_c_writer *writer, const di_c_numbers *numbers,
+                        const di_program *program);
 
 /* The header's part: prototypes. */
 void di_c_program_prototypes(di_c_writer *writer, const di_program *program);

@@ -178,6 +178,7 @@ static void write_definitions(di_c_writer *writer, const di_unit *unit)
 {
     type_order order;
     order_make(&order, writer, unit);
+    di_c_numbers numbers = di_c_numbers_make(writer, unit);
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
@@ -189,7 +190,7 @@ static void write_definitions(di_c_writer *writer, const di_unit *unit)
             define_in_order(&order, writer, d->type);
             break;
         case DI_DEFINE_PROGRAM:
-            di_c_program_types(writer, unit, d->program);
+            di_c_program_types(writer, &numbers, d->program);
             break;
         case DI_DEFINE_PASS:
             if (d->for_header)
