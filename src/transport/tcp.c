@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "transport/failure.h"
+#include "transport/place.h"
 #include "transport/resolve.h"
 #include "transport/stream.h"
 
@@ -22,67 +23,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The longest host name (RFC 1035 allows 255 bytes), with its terminator. */
-#define HOST_SIZE 256
 /* How long the name in an address to listen at may take to look up. */
 #define LISTEN_LOOKUP_NS (UINT64_C(25) * 1000000000u)
-
-typedef struct tcp_place {
-    char host[HOST_SIZE];
-    char port[6];
-    bool bracketed;
-} tcp_place;
 
 typedef struct di_tcp_listener {
     di_listener head;
     di_text address;
 } di_tcp_listener;
-
-static int parse_port(const char *text, tcp_place *place, di_failure *failure)
-{
-    size_t size = strlen(text);
-    unsigned long number = 0;
-    if (size == 0)
-        return di_fail(failure, DARI_ADDRESS, "the port is missing");
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return di_fail(failure, DARI_ADDRESS, "the port is no number");
-        number = number * 10 + (unsigned long)(text[i] - '0');
-        if (number > 65535 || size > 5) {
-            *failure = (di_failure){.words = "the port is too large", .allowed = 65535};
-            failure->found = (int64_t)number;
-            return DARI_ADDRESS;
-        }
-    }
-    memcpy(place->port, text, size + 1);
-    return 0;
-}
-
-/* Takes HOST:PORT or [HOST]:PORT apart. */
-static int parse(const char *rest, tcp_place *place, di_failure *failure)
-{
-    place->bracketed = *rest == '[';
-    const char *host = rest + place->bracketed;
-    const char *end = place->bracketed ? strchr(host, ']') : strrchr(host, ':');
-    const char *colon = end && place->bracketed ? end + 1 : end;
-    if (place->bracketed && !end)
-        return di_fail(failure, DARI_ADDRESS, "the bracket is not closed");
-    if (!colon || *colon != ':')
-        return di_fail(failure, DARI_ADDRESS, "the port is missing");
-    size_t size = (size_t)(end - host);
-    if (size == 0)
-        return di_fail(failure, DARI_ADDRESS, "the host is missing");
-    if (size >= HOST_SIZE) {
-        *failure = (di_failure){
-            .words = "the host name is too long", .found = (int64_t)size, .allowed = HOST_SIZE - 1};
-        return DARI_ADDRESS;
-    }
-    if (!place->bracketed && memchr(host, ':', size))
-        return di_fail(failure, DARI_ADDRESS, "an IPv6 address belongs in brackets");
-    memcpy(place->host, host, size);
-    place->host[size] = '\0';
-    return parse_port(colon + 1, place, failure);
-}
 
 /* Waits until a connect in progress has come to its end. Returns 0, DARI_DEADLINE or errno. */
 static int finish_connect(int descriptor, uint64_t deadline)
@@ -176,10 +123,10 @@ static int make_connection(int descriptor, di_connection **ret_connection)
 static int tcp_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
                        di_failure *failure)
 {
-    tcp_place place;
+    di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
-    int error = parse(rest, &place, failure);
+    int error = di_place_parse(rest, &place, failure);
     if (error == 0)
         error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
     if (error < 0)
@@ -240,18 +187,7 @@ static int listen_one(const struct addrinfo *address, int *ret_descriptor, di_fa
     return 0;
 }
 
-/* The port that a listening socket has, or 0. */
-static unsigned bound_port(int descriptor)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (getsockname(descriptor, (struct sockaddr *)&address, &size) < 0)
-        return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
-}
-
-static int make_listener(int descriptor, const tcp_place *place, di_listener **ret_listener)
+static int make_listener(int descriptor, const di_place *place, di_listener **ret_listener)
 {
     di_tcp_listener *listener = calloc(1, sizeof *listener);
     if (!listener) {
@@ -259,8 +195,7 @@ static int make_listener(int descriptor, const tcp_place *place, di_listener **r
         return DARI_NO_MEMORY;
     }
     listener->head = (di_listener){.ops = &tcp_listener_ops, .descriptor = descriptor};
-    di_text_format(&listener->address, place->bracketed ? "tcp://[%s]:%u" : "tcp://%s:%u",
-                   place->host, bound_port(descriptor));
+    di_place_format(&listener->address, "tcp://", place, di_bound_port(descriptor));
     if (listener->address.failed) {
         tcp_close_listener(&listener->head);
         return DARI_NO_MEMORY;
@@ -272,10 +207,10 @@ static int make_listener(int descriptor, const tcp_place *place, di_listener **r
 /* Where a name has several addresses, the first that can be listened at is taken. */
 static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
 {
-    tcp_place place;
+    di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
-    int error = parse(rest, &place, failure);
+    int error = di_place_parse(rest, &place, failure);
     if (error == 0)
         error = di_resolve_address(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS),
                                    &addresses, failure);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "transport/place.h"
+
+#include "transport/failure.h"
+
+#include <dari/error.h>
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static int parse_port(const char *text, di_place *place, di_failure *failure)
+{
+    size_t size = strlen(text);
+    unsigned long number = 0;
+    if (size == 0)
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return di_fail(failure, DARI_ADDRESS, "the port is no number");
+        number = number * 10 + (unsigned long)(text[i] - '0');
+        if (number > 65535 || size > 5) {
+            *failure = (di_failure){.words = "the port is too large", .allowed = 65535};
+            failure->found = (int64_t)number;
+            return DARI_ADDRESS;
+        }
+    }
+    memcpy(place->port, text, size + 1);
+    return 0;
+}
+
+int di_place_parse(const char *rest, di_place *place, di_failure *failure)
+{
+    place->bracketed = *rest == '[';
+    const char *host = rest + place->bracketed;
+    const char *end = place->bracketed ? strchr(host, ']') : strrchr(host, ':');
+    const char *colon = end && place->bracketed ? end + 1 : end;
+    if (place->bracketed && !end)
+        return di_fail(failure, DARI_ADDRESS, "the bracket is not closed");
+    if (!colon || *colon != ':')
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
+    size_t size = (size_t)(end - host);
+    if (size == 0)
+        return di_fail(failure, DARI_ADDRESS, "the host is missing");
+    if (size >= DI_HOST_SIZE) {
+        *failure = (di_failure){.words = "the host name is too long",
+                                .found = (int64_t)size,
+                                .allowed = DI_HOST_SIZE - 1};
+        return DARI_ADDRESS;
+    }
+    if (!place->bracketed && memchr(host, ':', size))
+        return di_fail(failure, DARI_ADDRESS, "an IPv6 address belongs in brackets");
+    memcpy(place->host, host, size);
+    place->host[size] = '\0';
+    return parse_port(colon + 1, place, failure);
+}
+
+void di_place_format(di_text *text, const char *prefix, const di_place *place, unsigned port)
+{
+    di_text_format(text, place->bracketed ? "%s[%s]:%u" : "%s%s:%u", prefix, place->host, port);
+}
+
+unsigned di_bound_port(int descriptor)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getsockname(descriptor, (struct sockaddr *)&address, &size) < 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}

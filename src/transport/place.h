@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* HOST:PORT, what addresses of the network name. Any thread. */
+#ifndef DI_TRANSPORT_PLACE_H
+#define DI_TRANSPORT_PLACE_H
+
+#include "base/text.h"
+#include "transport/transport.h"
+
+/* The longest host name (RFC 1035 allows 255 bytes), with its terminator. */
+#define DI_HOST_SIZE 256
+
+typedef struct di_place {
+    char host[DI_HOST_SIZE];
+    char port[6];
+    bool bracketed;
+} di_place;
+
+/* Takes HOST:PORT or [HOST]:PORT apart. Errors: DARI_ADDRESS. */
+int di_place_parse(const char *rest, di_place *ret_place, di_failure *failure);
+
+/* Appends the place as addresses are written, with another port. */
+void di_place_format(di_text *text, const char *prefix, const di_place *place, unsigned port);
+
+/* The port that a socket is bound to, or 0. */
+unsigned di_bound_port(int descriptor);
+
+#endif
