@@ -2,7 +2,8 @@
 /* What the code that `dari gen` writes and the library say to each other.
  *
  * Programs do not use this header by themselves: they call the generated functions, which are made
- * of these pieces. The path of a call is stub -> dari_exchange -> wire -> dari_request -> handler. */
+ * of these pieces. The path of a call is stub -> dari_exchange -> wire -> dari_request -> handler.
+ */
 #ifndef DARI_INTERFACE_H
 #define DARI_INTERFACE_H
 
@@ -18,14 +19,15 @@ extern "C" {
 /* Generated code states the version of this contract that it was written for. A compiler refuses it
  * where this header is not in the range, the library where it runs another one. */
 #define DARI_GENERATOR_OLDEST 1
-#define DARI_GENERATOR_NEWEST 1
+#define DARI_GENERATOR_NEWEST 2
 
 /* One procedure. `serve` decodes the arguments, calls the handler and replies; it returns 0 or the
- * error that the runtime answers with; which of them promise that nothing was done, server.h says. */
+ * error that the runtime answers with; which of them promise that nothing was done, server.h says.
+ */
 typedef struct dari_procedure {
     uint32_t number;
     const char *name; /* as the interface file has it: "READDIR" */
-    int (*serve)(dari_request *request, const void *handlers);
+    int (*serve)(dari_request *request, const void *handlers); /* or DARI_LATER, at once */
 } dari_procedure;
 
 /* One version of one program. */
@@ -33,7 +35,7 @@ typedef struct dari_interface {
     uint32_t generator; /* DARI_GENERATOR_... that it was written for */
     uint32_t program;
     uint32_t version;
-    const char *name; /* "CALC_V1" */
+    const char *name;                 /* "CALC_V1" */
     const dari_procedure *procedures; /* ascending by number */
     uint32_t procedure_count;
 } dari_interface;
@@ -46,11 +48,11 @@ typedef struct dari_exchange {
     dari_client *client;
     const dari_interface *interface;
     const dari_procedure *procedure;
-    dari_call *call;      /* may be NULL */
-    uint64_t deadline;    /* on the monotonic clock, ns */
+    dari_call *call;   /* may be NULL */
+    uint64_t deadline; /* on the monotonic clock, ns */
     uint64_t allowed_ns;
-    uint8_t *argument;    /* where the argument goes */
-    void *reply;          /* the message that the reply lies in */
+    uint8_t *argument; /* where the argument goes */
+    void *reply;       /* the message that the reply lies in */
     uint32_t xid;
     int error;
     int system_error;
@@ -66,8 +68,8 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
  * valid. Returns NULL where the call has failed. */
 uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size);
 
-/* Sends the call and waits for its reply. Returns where the result begins, for exchange->decoder, or
- * NULL where the call has failed. */
+/* Sends the call and waits for its reply. Returns where the result begins, for exchange->decoder,
+ * or NULL where the call has failed. */
 const uint8_t *dari_exchange_send(dari_exchange *exchange);
 
 /* Ends the call: `at` is where decoding the result ended. Returns 0 or the error, and fills in the
@@ -96,6 +98,10 @@ uint8_t *dari_request_reserve(dari_request *request, int64_t size);
 
 /* Sends the reply whose result was written. Returns 0 or the error of dari_request_reserve. */
 int dari_request_reply(dari_request *request);
+
+/* The same for a call whose handler returned DARI_LATER; after an error SYSTEM_ERR is sent. The
+ * request is gone afterwards. */
+int dari_request_reply_later(dari_request *request);
 
 #ifdef __cplusplus
 }

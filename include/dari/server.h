@@ -7,8 +7,10 @@
  *   dari_server_listen(server, "unix:/run/calc");
  *   dari_server_run(server);
  *
- * A server belongs to one thread; dari_server_stop alone may be called from another one or from a
- * signal handler. A process that inherits a server over fork gets DARI_FORKED from it. */
+ * A server belongs to one thread, the loop's; dari_server_stop and dari_server_finish alone may be
+ * called from another one or from a signal handler. Handlers run in the loop's thread or in worker
+ * threads (options), and may leave the answer for later, to any thread. A process that inherits a
+ * server over fork gets DARI_FORKED from it. */
 #ifndef DARI_SERVER_H
 #define DARI_SERVER_H
 
@@ -27,14 +29,38 @@ typedef struct dari_request dari_request;
 
 /* Where DARI_CONNECTIONS_MAX_DEFAULT connections are open, further ones wait to be accepted. */
 #define DARI_CONNECTIONS_MAX_DEFAULT 4096u
+/* Connections beyond this number are closed at once, of one peer: a host of tcp://, a user of
+ * unix:. */
+#define DARI_CONNECTIONS_PER_PEER_MAX_DEFAULT 1024u
+/* Calls that may be in progress beyond their turn of the loop: with workers, or answered later. A
+ * connection that has as many, or all of them where all together have, is not read from meanwhile.
+ */
+#define DARI_CALLS_PER_CONNECTION_MAX_DEFAULT 128u
+#define DARI_CALLS_MAX_DEFAULT 4096u
 /* Bytes of replies that may wait on one connection before no more of its calls are read: 1 MiB. */
 #define DARI_QUEUED_MAX_DEFAULT ((size_t)1 << 20)
+/* A connection on which nothing comes and nothing goes for that long is closed, unless a call is in
+ * progress: an hour. It ends up to a quarter of the time later. */
+#define DARI_IDLE_DEFAULT_NS (UINT64_C(3600) * 1000000000u)
+/* A connection whose first call is not there whole in that time is closed, as exactly: 2 minutes.
+ */
+#define DARI_FIRST_CALL_DEFAULT_NS (UINT64_C(120) * 1000000000u)
+/* The most worker threads, and the most interceptors, that a server may have. */
+#define DARI_WORKERS_MAX 256u
+#define DARI_INTERCEPTORS_MAX 8u
+
+/* What a handler returns that has not answered: the reply comes later, by the generated
+ * `..._reply` function or by dari_request_fail, once, from any thread, perhaps before the handler
+ * has returned. Arguments, and all else of the request, stay valid until then. No errno has this
+ * number, so that no slip leaves a call without an answer. */
+#define DARI_LATER 0x1a7e
 
 /* Told what the server cannot tell anybody else: a handler that failed, a peer that broke the
- * protocol, descriptors that ran out. `text` is one line, valid during the call. */
+ * protocol, descriptors that ran out. `text` is one line, valid during the call. From the loop's
+ * thread and any that answers, one at a time; it must not call the server. */
 typedef void dari_log(void *user, int error, const char *text);
 
-/* A zeroed structure means the defaults. */
+/* A zeroed structure means the defaults. A limit that is to be none is the largest number. */
 typedef struct dari_server_options {
     size_t message_max;       /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT (client.h) */
     size_t decode_budget;     /* bytes of memory for one call's arguments and results; 0:
@@ -44,19 +70,28 @@ typedef struct dari_server_options {
     uint32_t accept;          /* enum dari_accept: what is tolerated in arguments */
     dari_log *log;            /* NULL: nobody is told */
     void *log_user;           /* the first argument of log */
+    uint32_t workers;         /* threads that run handlers, up to DARI_WORKERS_MAX, several calls of
+                                 a connection at once; 0: the loop's thread runs them */
+    uint32_t connections_per_peer_max; /* 0: DARI_CONNECTIONS_PER_PEER_MAX_DEFAULT */
+    uint32_t calls_per_connection_max; /* 0: DARI_CALLS_PER_CONNECTION_MAX_DEFAULT */
+    uint32_t calls_max;                /* 0: DARI_CALLS_MAX_DEFAULT */
+    uint64_t idle_ns;                  /* 0: DARI_IDLE_DEFAULT_NS */
+    uint64_t first_call_ns;            /* 0: DARI_FIRST_CALL_DEFAULT_NS */
 } dari_server_options;
 
 /* Makes a server without addresses or programs. `options` may be NULL and is not kept. The caller
- * destroys the server. Errors: DARI_ERRNO, DARI_NO_MEMORY. */
+ * destroys the server. Errors: DARI_INVALID, DARI_ERRNO, DARI_NO_MEMORY. */
 int dari_server_create(const dari_server_options *options, dari_server **ret_server);
 
-/* Closes all connections and addresses and frees the server. Takes NULL. */
+/* Closes all connections and addresses and frees the server. Takes NULL. Waits for handlers that
+ * worker threads are in; calls that are to be answered later stay valid, and their answers go
+ * nowhere. */
 void dari_server_destroy(dari_server *server);
 
 /* Listens at an address: "unix:/path", "unix:@name", "tcp://host:port"; port 0 lets the system
  * choose. A path gets mode 0600, and is taken over only where its lock (the path
- * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from it.
- * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY;
+ * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from
+ * it. Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY;
  * dari_server_message says more. */
 int dari_server_listen(dari_server *server, const char *address);
 
@@ -67,25 +102,57 @@ const char *dari_server_address(const dari_server *server, size_t index);
 /* What the last failed dari_server_ function found, in one line. Lives until the next one. */
 const char *dari_server_message(const dari_server *server);
 
-/* Serves until dari_server_stop. Returns 0, or the error that makes serving impossible. */
+/* Serves until dari_server_stop or dari_server_finish. Returns 0, DARI_DEADLINE where the time to
+ * finish was too short, or the error that makes serving impossible. */
 int dari_server_run(dari_server *server);
 
-/* Makes dari_server_run return once the call in progress is answered. From any thread, and from a
- * signal handler. A stop that comes before run makes the next run return at once. */
+/* Makes dari_server_run return once no handler runs any more. From any thread, and from a signal
+ * handler. A stop that comes before run makes the next run return at once. */
 void dari_server_stop(dari_server *server);
 
+/* Makes dari_server_run return once all calls in progress are answered, those that are answered
+ * later too, and the replies sent; at the latest `deadline_ns` from now (UINT64_MAX: no limit),
+ * when it closes what is left. Meanwhile the addresses are given up, and no connection is made and
+ * no call begun any more. From any thread, and from a signal handler. */
+void dari_server_finish(dari_server *server, uint64_t deadline_ns);
+
 /* For a loop of one's own: wait until the descriptor is readable, for at most
- * dari_server_timeout_ns, then call dispatch. Dispatch never waits; it returns 1 where more is ready
- * and it wants to be called again at once, 0 where the descriptor will tell, or an error. */
+ * dari_server_timeout_ns, then call dispatch. Dispatch never waits; it returns 1 where more is
+ * ready and it wants to be called again at once, 0 where the descriptor will tell, or an error. */
 int dari_server_descriptor(const dari_server *server);
 uint64_t dari_server_timeout_ns(const dari_server *server); /* UINT64_MAX: no limit */
 int dari_server_dispatch(dari_server *server);
 
+/* In a loop of one's own: 1 once dari_server_finish has come to its end, by itself or by its
+ * deadline; 0 before. */
+int dari_server_finished(const dari_server *server);
+
+/* Asked and told around every call of a procedure that the server has, in the thread that runs the
+ * handler or answers. */
+typedef struct dari_interceptor {
+    /* Before arguments are decoded: 0 lets the call pass, an error is what is answered (DARI_AUTH:
+     * the credential is too weak). May be NULL. */
+    int (*before)(dari_request *request, void *user);
+    /* After the answer, if `before` let the call pass: 0, or the error that was answered, or
+     * DARI_CLOSED where nobody was there any more. May be NULL. */
+    void (*after)(dari_request *request, int error, void *user);
+    void *user;
+} dari_interceptor;
+
+/* Adds an interceptor, before the server serves. The first one added is asked first and told last.
+ * Errors: DARI_LIMIT (DARI_INTERCEPTORS_MAX), DARI_INVALID (it serves with workers already). */
+int dari_server_intercept(dari_server *server, const dari_interceptor *interceptor);
+
+/* Answers a call for which its handler returned DARI_LATER with an error, as if the handler had
+ * returned it (0: SYSTEM_ERR). The request is gone afterwards. Returns 0, or the error because of
+ * which nobody hears of it. */
+int dari_request_fail(dari_request *request, int error);
+
 /* What a handler says and may ask of the call that it answers.
  *
- * It returns 0 or an error. DARI_PROCEDURE_UNAVAILABLE, DARI_GARBAGE_ARGUMENTS,
- * DARI_PROGRAM_UNAVAILABLE, DARI_PROGRAM_MISMATCH and DARI_AUTH are answered as such, and promise the
- * caller that nothing was done: it may call again elsewhere. All other errors are answered with
+ * It returns 0, DARI_LATER or an error. DARI_PROCEDURE_UNAVAILABLE, DARI_GARBAGE_ARGUMENTS,
+ * DARI_PROGRAM_UNAVAILABLE, DARI_PROGRAM_MISMATCH and DARI_AUTH are answered as such, and promise
+ * the caller that nothing was done: it may call again elsewhere. All other errors are answered with
  * SYSTEM_ERR, which promises nothing. */
 
 /* Memory that lasts until the reply is sent; a handler puts there what its result points to. */
@@ -93,6 +160,42 @@ dari_arena *dari_request_arena(dari_request *request);
 
 /* The pointer given to the generated `..._serve` function. */
 void *dari_request_user(const dari_request *request);
+
+/* What is called. The name is as the interface file has it: "READDIR". */
+uint32_t dari_request_program(const dari_request *request);
+uint32_t dari_request_version(const dari_request *request);
+uint32_t dari_request_procedure(const dari_request *request);
+const char *dari_request_procedure_name(const dari_request *request);
+
+/* Who calls, as addresses are written: "tcp://10.0.0.1:1023"; "unix:" for one without a name.
+ * Lasts as long as the request. */
+const char *dari_request_peer_address(const dari_request *request);
+
+/* The process that made the connection, by what the kernel knows. It may have passed the connection
+ * on, and its number may be another process's by now. */
+typedef struct dari_peer {
+    int32_t pid;
+    uint32_t uid, gid;
+} dari_peer;
+
+/* Returns 0, or DARI_SCHEME where the kernel does not know (tcp://). */
+int dari_request_peer(const dari_request *request, dari_peer *ret_peer);
+
+/* The limits of AUTH_SYS (RFC 5531, appendix A). */
+#define DARI_AUTH_SYS_NAME_MAX 255u
+#define DARI_AUTH_SYS_GROUPS_MAX 16u
+
+/* What a caller says of itself by AUTH_SYS. Nothing proves it. */
+typedef struct dari_auth_sys {
+    uint32_t stamp;
+    uint32_t uid, gid;
+    uint32_t group_count;
+    uint32_t groups[DARI_AUTH_SYS_GROUPS_MAX];
+    char machine[DARI_AUTH_SYS_NAME_MAX + 1]; /* terminated */
+} dari_auth_sys;
+
+/* Returns 0, or DARI_AUTH where the call has another credential. */
+int dari_request_auth_sys(const dari_request *request, dari_auth_sys *ret_auth);
 
 #ifdef __cplusplus
 }

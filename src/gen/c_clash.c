@@ -64,6 +64,7 @@ static void add_version(name_list *list, const di_program *program, const di_ver
         const char *stub = di_c_stub_name(list->writer, p, version);
         add(list, stub, p->position, "procedure's stub");
         add(list, di_c_string(list->writer, "serve_%s", stub), p->position, "procedure's server");
+        add(list, di_c_string(list->writer, "%s_reply", stub), p->position, "procedure's reply");
         if (p->arguments && p->arguments->next)
             add_type(list, di_c_argument(list->writer, p, version)->type,
                      "struct of a procedure's arguments");

@@ -231,13 +231,26 @@ static const char *stub_signature(di_c_writer *writer, const di_procedure *proce
                        value_parameters(writer, argument, procedure->result));
 }
 
+static const char *reply_signature(di_c_writer *writer, const di_procedure *procedure,
+                                   const di_version *version)
+{
+    const char *value = "";
+    if (!is_void(procedure->result))
+        value = di_c_string(
+            writer, ", %s",
+            di_c_pointer(writer, procedure->result, !is_array(procedure->result), "ret"));
+    return di_c_string(writer, "int %s_reply(dari_request *request%s)",
+                       di_c_stub_name(writer, procedure, version), value);
+}
+
 static void handler_table(di_c_writer *writer, const di_program *program, const di_version *version)
 {
     const char *name = di_c_version_name(writer, program, version);
     di_c_line(writer, "%s", "");
     di_c_line(writer,
-              "/* %s: what a server of %s %s runs. A handler returns 0, or the error that is "
-              "answered. */",
+              "/* %s: what a server of %s %s runs. A handler returns 0, the error that is "
+              "answered,\n"
+              " * or DARI_LATER: then it is answered by its ..._reply or by dari_request_fail. */",
               di_c_place(writer, version->position), program->name, version->name);
     di_c_line(writer, "typedef struct %s_handlers {", name);
     writer->handlers = version;
@@ -299,9 +312,11 @@ void di_c_program_prototypes(di_c_writer *writer, const di_program *program)
                   name, name);
         for (const di_procedure *p = v->procedures; p; p = p->next) {
             di_c_line(writer, "%s", "");
-            di_c_line(writer, "/* %s: calls %s. */", di_c_place(writer, p->position), p->name);
+            di_c_line(writer, "/* %s: calls %s; answers it later, at a server. */",
+                      di_c_place(writer, p->position), p->name);
             di_c_line(writer, "%s", stub_signature(writer, p, v));
             di_c_line(writer, "    %s;", nonnull(writer, p));
+            di_c_line(writer, "%s;", reply_signature(writer, p, v));
         }
     }
 }
@@ -380,6 +395,24 @@ static void write_argument_decoding(di_c_writer *writer, const di_declaration *a
     di_c_line(writer, "    return DARI_GARBAGE_ARGUMENTS;");
 }
 
+/* Writes the result at the server into the reply. */
+static void write_result(di_c_writer *writer, const di_declaration *result)
+{
+    if (is_void(result)) {
+        di_c_line(writer, "dari_request_reserve(request, 0);");
+        return;
+    }
+    codec_name codec = codec_of(writer, result);
+    const char *value = constant_value(writer, result, "ret");
+    di_c_line(writer, "dari_encoder *encoder = dari_request_encoder(request);");
+    di_c_line(writer, "int64_t size = %ssize_%s(encoder, %s);", codec.verb_prefix, codec.name,
+              value);
+    di_c_line(writer, "uint8_t *result = dari_request_reserve(request, size);");
+    di_c_line(writer, "if (result)");
+    di_c_line(writer, "    %sencode_%s(encoder, result, %s);", codec.verb_prefix, codec.name,
+              value);
+}
+
 static void write_server_side(di_c_writer *writer, const di_program *program,
                               const di_version *version, const di_procedure *procedure)
 {
@@ -406,20 +439,14 @@ static void write_server_side(di_c_writer *writer, const di_program *program,
               has_result ? ", ret" : "");
     di_c_line(writer, "if (status)");
     di_c_line(writer, "    return status;");
-    if (has_result) {
-        codec_name codec = codec_of(writer, procedure->result);
-        const char *value = constant_value(writer, procedure->result, "ret");
-        di_c_line(writer, "dari_encoder *encoder = dari_request_encoder(request);");
-        di_c_line(writer, "int64_t size = %ssize_%s(encoder, %s);", codec.verb_prefix, codec.name,
-                  value);
-        di_c_line(writer, "uint8_t *result = dari_request_reserve(request, size);");
-        di_c_line(writer, "if (result)");
-        di_c_line(writer, "    %sencode_%s(encoder, result, %s);", codec.verb_prefix, codec.name,
-                  value);
-    } else {
-        di_c_line(writer, "dari_request_reserve(request, 0);");
-    }
+    write_result(writer, procedure->result);
     di_c_line(writer, "return dari_request_reply(request);");
+    di_c_line(writer, "}");
+    di_c_line(writer, "%s", "");
+    di_c_line(writer, "%s", reply_signature(writer, procedure, version));
+    di_c_line(writer, "{");
+    write_result(writer, procedure->result);
+    di_c_line(writer, "return dari_request_reply_later(request);");
     di_c_line(writer, "}");
 }
 
@@ -439,7 +466,7 @@ static void write_interface(di_c_writer *writer, const di_program *program,
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, version->position));
     di_c_line(writer, "const dari_interface %s_interface = {", name);
-    di_c_line(writer, ".generator = 1,");
+    di_c_line(writer, ".generator = 2,");
     di_c_line(writer, ".program = 0x%08xu,", program->number);
     di_c_line(writer, ".version = %u,", version->number);
     di_c_line(writer, ".name = \"%s\",", version->name);

@@ -38,26 +38,25 @@ static int watch_listener(dari_server *server, di_address *address, int operatio
                : 0;
 }
 
-static int listen_at(dari_server *server, const char *text, di_failure *failure)
+/* Adds a listener, which is closed where that fails. */
+static int add_listener(dari_server *server, di_listener *listener, di_failure *failure)
 {
-    const di_transport *transport;
-    const char *rest;
-    int error = di_transport_find(text, &transport, &rest);
-    if (error < 0)
-        return error;
-    di_address *address = calloc(1, sizeof *address);
-    if (!address)
-        return DARI_NO_MEMORY;
-    address->watched.kind = DI_WATCHED_LISTENER;
-    error = transport->listen(rest, &address->listener, failure);
-    if (error == 0 && server->accepting) {
-        error = watch_listener(server, address, EPOLL_CTL_ADD);
-        if (error < 0) {
-            failure->system_error = errno;
-            address->listener->ops->close(address->listener);
-        }
+    const char *text = listener->ops->address(listener);
+    size_t size = strlen(text) + 1;
+    int error = 0;
+    di_address *address = calloc(1, sizeof *address + size);
+    if (address) {
+        address->watched.kind = DI_WATCHED_LISTENER;
+        address->listener = listener;
+        memcpy(address->text, text, size);
+        if (server->accepting)
+            error = watch_listener(server, address, EPOLL_CTL_ADD);
+    } else {
+        error = DARI_NO_MEMORY;
     }
     if (error < 0) {
+        failure->system_error = error == DARI_ERRNO ? errno : 0;
+        listener->ops->close(listener);
         free(address);
         return error;
     }
@@ -66,6 +65,17 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
         end = &(*end)->next;
     *end = address;
     return 0;
+}
+
+static int listen_at(dari_server *server, const char *text, di_failure *failure)
+{
+    const di_transport *transport;
+    const char *rest;
+    di_listener *listener;
+    int error = di_transport_find(text, &transport, &rest);
+    if (error == 0)
+        error = transport->listen(rest, &listener, failure);
+    return error < 0 ? error : add_listener(server, listener, failure);
 }
 
 int dari_server_listen(dari_server *server, const char *address)
@@ -84,7 +94,16 @@ const char *dari_server_address(const dari_server *server, size_t index)
     const di_address *address = server->addresses;
     while (address && index--)
         address = address->next;
-    return address ? address->listener->ops->address(address->listener) : NULL;
+    return address ? address->text : NULL;
+}
+
+void di_server_close_listeners(dari_server *server)
+{
+    for (di_address *address = server->addresses; address; address = address->next)
+        if (address->listener) {
+            address->listener->ops->close(address->listener);
+            address->listener = NULL;
+        }
 }
 
 /* Accepting has failed: not again for a while. */
@@ -95,8 +114,7 @@ static void pause_accepting(dari_server *server, const di_address *address, int 
     if (server->told_no_accept)
         return;
     server->told_no_accept = true;
-    di_server_log(server, error, "%s: connections wait: %s",
-                  address->listener->ops->address(address->listener),
+    di_server_log(server, error, "%s: connections wait: %s", address->text,
                   error == DARI_ERRNO ? strerror_r(cause, buffer, sizeof buffer)
                                       : dari_error_text(error));
 }
@@ -105,14 +123,15 @@ static void pause_accepting(dari_server *server, const di_address *address, int 
 static void unwatch_listeners(dari_server *server, const di_address *end)
 {
     for (di_address *address = server->addresses; address != end; address = address->next)
-        watch_listener(server, address, EPOLL_CTL_DEL);
+        if (address->listener)
+            watch_listener(server, address, EPOLL_CTL_DEL);
 }
 
 /* Watches all listeners, or none where one can't be watched now. */
 static bool watch_listeners(dari_server *server)
 {
     for (di_address *address = server->addresses; address; address = address->next) {
-        int error = watch_listener(server, address, EPOLL_CTL_ADD);
+        int error = address->listener ? watch_listener(server, address, EPOLL_CTL_ADD) : 0;
         if (error < 0) {
             int cause = errno;
             unwatch_listeners(server, address);
@@ -127,7 +146,8 @@ void di_server_update_accepting(dari_server *server)
 {
     if (server->accept_again && di_now() >= server->accept_again)
         server->accept_again = 0;
-    bool accepting = server->accept_again == 0 && server->connections < server->connections_max;
+    bool accepting = server->accept_again == 0 && server->connections < server->connections_max &&
+                     !server->finishing;
     if (accepting == server->accepting)
         return;
     if (accepting) {
@@ -138,14 +158,41 @@ void di_server_update_accepting(dari_server *server)
     }
 }
 
+/* Whether the newest connection is one too many of its peer. Peers that cannot be told apart, for
+ * whom the key is empty, have no limit of their own. */
+static bool is_one_too_many(const dari_server *server)
+{
+    static const uint8_t unknown[sizeof server->sessions->peer.key];
+    const di_session *newest = server->sessions;
+    uint32_t count = 0;
+    if (server->connections <= server->connections_per_peer_max ||
+        memcmp(newest->peer.key, unknown, sizeof unknown) == 0)
+        return false;
+    for (const di_session *at = newest; at; at = at->next)
+        count += memcmp(at->peer.key, newest->peer.key, sizeof unknown) == 0;
+    return count > server->connections_per_peer_max;
+}
+
+static void refuse_newest(dari_server *server)
+{
+    di_session *session = server->sessions;
+    if (!server->told_peer_limit)
+        di_server_log(server, DARI_LIMIT, "%s: connection of %s closed: it has %u of them",
+                      session->address, session->peer.address, server->connections_per_peer_max);
+    server->told_peer_limit = true;
+    di_session_close(server, session);
+}
+
 void di_server_accept(dari_server *server, di_address *address)
 {
     di_listener *listener = address->listener;
+    if (!listener)
+        return;
     for (int i = 0; i < DI_ACCEPTS_PER_TURN && server->connections < server->connections_max; i++) {
         di_connection *connection;
         int result = listener->ops->accept(listener, &connection);
         if (result == DI_MOVED)
-            result = di_session_create(server, connection, listener->ops->address(listener));
+            result = di_session_create(server, connection, address->text);
         else if (result == DI_BLOCKED)
             return;
         if (result < 0) {
@@ -153,5 +200,9 @@ void di_server_accept(dari_server *server, di_address *address)
             return;
         }
         server->told_no_accept = false;
+        if (is_one_too_many(server))
+            refuse_newest(server);
+        else
+            server->told_peer_limit = false;
     }
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* One call at a server: from its message to its reply.
+/* One call at a server: from its message to the end of its handler.
  *
- * Arguments are decoded where they lie in the connection's memory and may borrow from it, since the
- * handler returns before the next message is looked at. The reply is encoded in the connection's
- * memory. What else the call needs comes from the server's arena. */
+ * Arguments are decoded where they lie and may borrow from the message. A call that the loop
+ * answers at once leaves its message in the connection's memory, since nothing is received before;
+ * if the handler answers later instead, that memory is held from then on. A call for another thread
+ * takes its message along: small ones are copied, large ones held. What else a call needs comes
+ * from its own arena, which lasts until it is answered. */
 #include "loop/server.h"
+#include "rpc/flavor.h"
 
 #include <dari/interface.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 dari_decoder *dari_request_decoder(dari_request *request)
@@ -15,151 +19,220 @@ dari_decoder *dari_request_decoder(dari_request *request)
     return &request->decoder;
 }
 
-dari_encoder *dari_request_encoder(dari_request *request)
-{
-    return &request->encoder;
-}
-
 const uint8_t *dari_request_arguments(dari_request *request)
 {
     return request->arguments;
 }
 
-dari_arena *dari_request_arena(dari_request *request)
-{
-    return &request->server->arena;
-}
-
-void *dari_request_user(const dari_request *request)
-{
-    return request->target.service.user;
-}
-
 void *dari_request_take(dari_request *request, size_t size)
 {
-    void *memory = dari_arena_take(dari_request_arena(request), size);
+    void *memory = dari_arena_take(&request->arena, size);
     return memory ? memset(memory, 0, size) : NULL;
 }
 
-uint8_t *dari_request_reserve(dari_request *request, int64_t size)
+static void free_request(dari_request *request)
 {
-    di_channel *channel = &request->session->channel;
-    if (size < 0) {
-        request->error = (int)size;
-        return NULL;
+    dari_arena_end(&request->arena);
+    free(request->copy);
+    free(request);
+}
+
+/* Takes a request from the pool, or makes one. */
+static dari_request *take_request(dari_server *server)
+{
+    if (!server->free_requests) {
+        server->free_requests = atomic_exchange(&server->returned, NULL);
+        for (dari_request *at = server->free_requests; at; at = at->next) {
+            server->free_count++;
+            atomic_fetch_sub(&server->returned_count, 1);
+        }
     }
-    uint64_t whole = (uint64_t)size + DI_REPLY_SUCCESS_SIZE;
-    request->message_size = whole < SIZE_MAX ? (size_t)whole : SIZE_MAX;
-    request->error = di_channel_reserve(channel, request->message_size, &request->message);
-    if (request->error == DARI_LIMIT)
-        dari_encode_fault(&request->encoder, DARI_LIMIT, "the reply", (int64_t)whole,
-                          (int64_t)channel->message_max);
-    return request->error ? NULL : request->message + DI_REPLY_SUCCESS_SIZE;
+    dari_request *request = server->free_requests;
+    if (!request)
+        return calloc(1, sizeof *request);
+    server->free_requests = request->next;
+    server->free_count--;
+    return request;
 }
 
-int dari_request_reply(dari_request *request)
+/* Whether an arena has kept much over a reset: a small message may have needed it. */
+static bool keeps_much(const dari_arena *arena)
 {
-    if (request->error)
-        return request->error;
-    di_reply_header header = {.xid = request->xid};
-    di_reply_header_encode(request->message, &header);
-    di_channel_commit(&request->session->channel, request->message, request->message_size);
-    request->replied = true;
-    return 0;
+    return arena->newest && (size_t)(arena->end - arena->at) >= DI_LARGE_MESSAGE;
 }
 
-/* Sends a reply without results. */
-static int send_header(di_session *session, const di_reply_header *header)
+/* Puts a request back, of which no other thread has heard. */
+static void put_request(dari_server *server, dari_request *request)
 {
-    uint8_t *room;
-    size_t size = di_reply_header_size(header);
-    int error = di_channel_reserve(&session->channel, size, &room);
-    if (error < 0)
-        return error;
-    di_reply_header_encode(room, header);
-    di_channel_commit(&session->channel, room, size);
-    return 0;
-}
-
-/* Tells the log why a call is answered with SYSTEM_ERR, or its arguments called garbage. */
-static void tell(dari_request *request, int error, const char *what)
-{
-    char text[256];
-    const dari_fault *fault =
-        request->encoder.fault.error ? &request->encoder.fault : &request->decoder.fault;
-    const char *words = fault->error ? dari_fault_text(fault, text, sizeof text)
-                        : error < 0  ? dari_error_text(error)
-                                     : "the handler failed";
-    di_server_log(request->server, error, "%s: %s: %s%s", request->session->address,
-                  request->target.procedure->name, what, words);
-}
-
-/* The reply for a handler or codec that has failed with `error`. */
-static void describe_failure(dari_request *request, int error, di_reply_header *ret_header)
-{
-    di_target *target = &request->target;
-    if (request->decoder.fault.error && error != DARI_NO_MEMORY) {
-        tell(request, error, "arguments refused: ");
-        ret_header->error = DARI_GARBAGE_ARGUMENTS;
+    dari_arena_reset(&request->arena);
+    if (request->size >= DI_LARGE_MESSAGE || request->message_size >= DI_LARGE_MESSAGE) {
+        server->requests_used = true;
+        di_server_trim_later(server);
+    } else if (keeps_much(&request->arena)) {
+        di_server_trim_later(server);
+    }
+    if (server->free_count >= DI_REQUESTS_KEPT) {
+        free_request(request);
         return;
     }
-    ret_header->error = error;
-    switch (error) {
-    case DARI_PROGRAM_UNAVAILABLE:
-    case DARI_GARBAGE_ARGUMENTS:
-    case DARI_SYSTEM_ERROR:
+    request->next = server->free_requests;
+    server->free_requests = request;
+    server->free_count++;
+}
+
+/* Puts a request back from any thread. */
+static void return_request(dari_server *server, dari_request *request)
+{
+    dari_arena_reset(&request->arena);
+    if (keeps_much(&request->arena))
+        dari_arena_end(&request->arena);
+    if (request->copy_room > DI_COPIED_MESSAGE) {
+        free(request->copy);
+        request->copy = NULL;
+        request->copy_room = 0;
+    }
+    if (atomic_fetch_add(&server->returned_count, 1) >= DI_REQUESTS_KEPT) {
+        atomic_fetch_sub(&server->returned_count, 1);
+        free_request(request);
         return;
-    case DARI_PROCEDURE_UNAVAILABLE:
-        if (target->procedure->number == 0)
-            ret_header->error = 0;
-        return;
-    case DARI_PROGRAM_MISMATCH:
-        di_dispatch_range(&request->server->dispatch, target->service.interface->program, target);
-        ret_header->low = target->low;
-        ret_header->high = target->high;
-        return;
-    case DARI_AUTH:
-        ret_header->auth_status = DI_AUTH_TOOWEAK;
-        return;
-    default:
-        tell(request, error, "");
-        ret_header->error = DARI_SYSTEM_ERROR;
+    }
+    request->next = atomic_load(&server->returned);
+    while (!atomic_compare_exchange_weak(&server->returned, &request->next, request)) {
     }
 }
 
-/* The bytes that an arena has kept over a reset: a small message may have needed many. */
-static size_t arena_kept(const dari_arena *arena)
-{
-    return arena->newest ? (size_t)(arena->end - arena->at) : 0;
-}
-
-/* Lets the generated code answer, and answers for it where it fails. */
-static int call_procedure(dari_request *request, const di_message *message, di_reply_header *header)
+void di_request_end(dari_request *request)
 {
     dari_server *server = request->server;
-    dari_decoder_init(&request->decoder, message->bytes, message->size, &server->arena);
+    di_session *session = request->session;
+    di_hold_release(request->hold);
+    request->hold = NULL;
+    return_request(server, request);
+    atomic_fetch_sub(&session->in_flight, 1);
+    atomic_fetch_sub(&server->in_flight, 1);
+    if (atomic_load(&session->wants_word) || atomic_load(&server->starved))
+        di_session_call_loop(session);
+    di_session_reference_drop(session);
+}
+
+void di_requests_trim(dari_server *server)
+{
+    for (dari_request *at = server->free_requests; at; at = at->next)
+        dari_arena_end(&at->arena);
+}
+
+void di_requests_free(dari_server *server)
+{
+    dari_request *lists[] = {server->free_requests, atomic_load(&server->returned)};
+    for (int i = 0; i < 2; i++)
+        for (dari_request *request = lists[i], *next; request; request = next) {
+            next = request->next;
+            free_request(request);
+        }
+}
+
+/* Asks the interceptors. Returns 0 or what the call is answered with. */
+static int enter(dari_request *request)
+{
+    dari_server *server = request->server;
+    for (unsigned i = 0; i < server->interceptor_count; i++) {
+        const dari_interceptor *one = &server->interceptors[i];
+        int error = one->before ? one->before(request, one->user) : 0;
+        if (error)
+            return error == DARI_LATER ? DARI_SYSTEM_ERROR : error;
+        request->entered++;
+    }
+    return 0;
+}
+
+int di_request_run(dari_request *request)
+{
+    dari_server *server = request->server;
+    dari_decoder_init(&request->decoder, request->bytes, request->size, &request->arena);
     request->decoder.accept = server->accept;
-    request->decoder.borrow = true;
     dari_encoder_init(&request->encoder);
-    dari_arena_allow(&server->arena, server->decode_budget);
-    int error = request->target.procedure->serve(request, request->target.service.handlers);
-    if (!error && !request->replied)
-        error = DARI_SYSTEM_ERROR;
-    int result = 0;
-    if (!request->replied) {
-        describe_failure(request, error, header);
-        if (request->message)
-            di_channel_release(&request->session->channel);
-        result = send_header(request->session, header);
+    dari_arena_allow(&request->arena, server->decode_budget);
+    int error = enter(request);
+    if (!error)
+        error = request->target.procedure->serve(request, request->target.service.handlers);
+    /* Then somebody else may have answered already, and this one is no longer ours. */
+    if (error == DARI_LATER)
+        return DARI_LATER;
+    if (request->replied)
+        return 0;
+    return di_answer_failure(request, error ? error : DARI_SYSTEM_ERROR);
+}
+
+/* From now on the call goes on by itself. */
+static void count(dari_request *request)
+{
+    atomic_fetch_add(&request->session->in_flight, 1);
+    atomic_fetch_add(&request->session->references, 1);
+    atomic_fetch_add(&request->server->in_flight, 1);
+}
+
+/* Copies the message into the request's own memory. */
+static int copy_message(dari_request *request)
+{
+    if (request->copy_room < request->size) {
+        size_t room = request->size < 512 ? 512 : request->size;
+        uint8_t *copy = realloc(request->copy, room);
+        if (!copy)
+            return DARI_NO_MEMORY;
+        request->copy = copy;
+        request->copy_room = room;
     }
-    dari_arena_reset(&server->arena);
-    if (message->size >= DI_LARGE_MESSAGE || request->message_size >= DI_LARGE_MESSAGE) {
-        server->arena_used = true;
-        di_server_trim_later(server);
-    } else if (arena_kept(&server->arena) >= DI_LARGE_MESSAGE) {
-        di_server_trim_later(server);
+    memcpy(request->copy, request->bytes, request->size);
+    request->arguments = request->copy + (request->arguments - request->bytes);
+    if (request->credential.size)
+        request->credential.body = request->copy + (request->credential.body - request->bytes);
+    request->bytes = request->copy;
+    return 0;
+}
+
+static int run_in_loop(dari_request *request)
+{
+    dari_server *server = request->server;
+    di_connection *connection = request->session->channel.connection;
+    request->in_loop = true;
+    int result = di_request_run(request);
+    if (result != DARI_LATER) {
+        put_request(server, request);
+        return result;
     }
-    return result;
+    if (connection->ops->hold)
+        request->hold = connection->ops->hold(connection);
+    count(request);
+    if (atomic_fetch_sub_explicit(&request->parties, 1, memory_order_acq_rel) == 1)
+        di_request_end(request);
+    return 0;
+}
+
+/* Runs the call here, or has it run. */
+static int start(dari_request *request)
+{
+    di_connection *connection = request->session->channel.connection;
+    bool can_hold = connection->ops->hold != NULL;
+    bool elsewhere = request->server->workers != NULL;
+    if (!can_hold || (elsewhere && request->size <= DI_COPIED_MESSAGE)) {
+        int error = copy_message(request);
+        if (error < 0) {
+            request->in_loop = true;
+            request->decoder.fault.error = request->encoder.fault.error = 0;
+            error = di_answer_failure(request, error);
+            put_request(request->server, request);
+            return error;
+        }
+    } else if (elsewhere) {
+        request->hold = connection->ops->hold(connection);
+    }
+    atomic_store_explicit(&request->parties, 2, memory_order_relaxed);
+    if (!elsewhere)
+        return run_in_loop(request);
+    request->in_loop = false;
+    count(request);
+    di_workers_put(request->server, request);
+    return 0;
 }
 
 /* What the header of a call says against answering it: 0 or the error of its reply. */
@@ -168,10 +241,10 @@ static int check(const dari_server *server, const di_message *message, int decod
 {
     if (decoded < 0)
         return decoded;
-    if (call->credential.flavor != DI_AUTH_NONE && call->credential.flavor != DI_AUTH_SYS) {
-        reply->auth_status = DI_AUTH_REJECTEDCRED;
+    const di_flavor *flavor = di_flavor_find(call->credential.flavor);
+    reply->auth_status = flavor ? flavor->check(&call->credential) : DI_AUTH_REJECTEDCRED;
+    if (reply->auth_status != DI_AUTH_OK)
         return DARI_AUTH;
-    }
     int error =
         di_dispatch_find(&server->dispatch, call->program, call->version, call->procedure, target);
     reply->low = target->low;
@@ -187,17 +260,36 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     /* Nothing was called, so nobody waits for it. */
     if (type == DI_REPLY)
         return 0;
-    dari_request request = {.server = server, .session = session, .xid = xid};
+    const uint8_t *arguments;
+    di_target target = {0};
     di_reply_header reply = {.xid = xid};
     di_call_header call;
-    int decoded = di_call_header_decode(message->bytes, message->size, &call, &request.arguments,
-                                        &reply.auth_status);
+    int decoded =
+        di_call_header_decode(message->bytes, message->size, &call, &arguments, &reply.auth_status);
     if (decoded == DARI_BAD_REPLY)
         return decoded;
-    reply.error = check(server, message, decoded, &call, &request.target, &reply);
+    reply.error = check(server, message, decoded, &call, &target, &reply);
     if (reply.error == DARI_RPC_MISMATCH)
         reply.low = reply.high = DI_RPC_VERSION;
-    if (reply.error == 0 && request.target.procedure && request.target.procedure->serve)
-        return call_procedure(&request, message, &reply);
-    return send_header(session, &reply);
+    if (reply.error || !target.procedure || !target.procedure->serve)
+        return di_answer_header(session, &reply, false);
+    dari_request *request = take_request(server);
+    if (!request) {
+        reply.error = DARI_SYSTEM_ERROR;
+        return di_answer_header(session, &reply, false);
+    }
+    request->server = server;
+    request->session = session;
+    request->target = target;
+    request->xid = xid;
+    request->credential = call.credential;
+    request->arguments = arguments;
+    request->bytes = message->bytes;
+    request->size = message->size;
+    request->message = NULL;
+    request->message_size = 0;
+    request->error = 0;
+    request->replied = false;
+    request->entered = 0;
+    return start(request);
 }

@@ -19,49 +19,67 @@ void di_server_log(dari_server *server, int error, const char *format, ...)
 {
     char text[DI_SERVER_TEXT_SIZE];
     va_list arguments;
-    if (!server->log)
-        return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    server->log(server->log_user, error, text);
+    pthread_mutex_lock(&server->log_lock);
+    if (server->log) {
+        va_start(arguments, format);
+        vsnprintf(text, sizeof text, format, arguments);
+        va_end(arguments);
+        server->log(server->log_user, error, text);
+    }
+    pthread_mutex_unlock(&server->log_lock);
 }
 
 /* Opens what the loop waits with. */
 static int open_loop(dari_server *server)
 {
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    server->stop_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    server->stop.kind = DI_WATCHED_STOP;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &server->stop};
-    if (server->epoll < 0 || server->stop_descriptor < 0 ||
-        epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->stop_descriptor, &event) < 0)
+    server->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->wake.kind = DI_WATCHED_WAKE;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &server->wake};
+    if (server->epoll < 0 || server->wake_descriptor < 0 ||
+        epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->wake_descriptor, &event) < 0)
         return DARI_ERRNO;
     return di_fork_guard_init(&server->guard);
+}
+
+static void take_limits(dari_server *server, const dari_server_options *options)
+{
+#define LIMIT(name, otherwise) server->name = options->name ? options->name : (otherwise)
+    LIMIT(message_max, DARI_MESSAGE_MAX_DEFAULT);
+    LIMIT(decode_budget, DARI_DECODE_BUDGET_DEFAULT);
+    LIMIT(connections_max, DARI_CONNECTIONS_MAX_DEFAULT);
+    LIMIT(connections_per_peer_max, DARI_CONNECTIONS_PER_PEER_MAX_DEFAULT);
+    LIMIT(calls_per_connection_max, DARI_CALLS_PER_CONNECTION_MAX_DEFAULT);
+    LIMIT(calls_max, DARI_CALLS_MAX_DEFAULT);
+    LIMIT(queued_max, DARI_QUEUED_MAX_DEFAULT);
+    LIMIT(idle_ns, DARI_IDLE_DEFAULT_NS);
+    LIMIT(first_call_ns, DARI_FIRST_CALL_DEFAULT_NS);
+#undef LIMIT
 }
 
 int dari_server_create(const dari_server_options *options, dari_server **ret_server)
 {
     static const dari_server_options defaults;
-    if (!ret_server)
+    if (!ret_server || (options && options->workers > DARI_WORKERS_MAX))
         return DARI_INVALID;
     if (!options)
         options = &defaults;
     dari_server *server = calloc(1, sizeof *server);
     if (!server)
         return DARI_NO_MEMORY;
-    server->message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT;
-    server->decode_budget =
-        options->decode_budget ? options->decode_budget : DARI_DECODE_BUDGET_DEFAULT;
-    server->connections_max =
-        options->connections_max ? options->connections_max : DARI_CONNECTIONS_MAX_DEFAULT;
-    server->queued_max = options->queued_max ? options->queued_max : DARI_QUEUED_MAX_DEFAULT;
+    take_limits(server, options);
     server->accept = options->accept;
     server->log = options->log;
     server->log_user = options->log_user;
-    server->epoll = server->stop_descriptor = -1;
+    server->worker_count = options->workers;
+    server->epoll = server->wake_descriptor = -1;
     server->ready_end = &server->ready;
     server->accepting = true;
+    server->sweep_at = DI_NEVER;
+    server->now = di_now();
+    atomic_init(&server->references, 1);
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->log_lock, NULL);
     int error = open_loop(server);
     if (error < 0) {
         int cause = errno;
@@ -73,25 +91,56 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     return 0;
 }
 
+void di_server_reference_drop(dari_server *server)
+{
+    if (atomic_fetch_sub(&server->references, 1) != 1)
+        return;
+    di_requests_free(server);
+    for (di_address *address = server->addresses, *next; address; address = next) {
+        next = address->next;
+        free(address);
+    }
+    pthread_mutex_destroy(&server->log_lock);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
+
+/* Nobody is woken or told any more, by calls that are answered later than this. */
+static void fall_silent(dari_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->gone = true;
+    di_session *calling = server->calling;
+    server->calling = NULL;
+    pthread_mutex_unlock(&server->lock);
+    for (di_session *next; calling; calling = next) {
+        next = calling->next_calling;
+        di_session_reference_drop(calling);
+    }
+    pthread_mutex_lock(&server->log_lock);
+    server->log = NULL;
+    pthread_mutex_unlock(&server->log_lock);
+}
+
 void dari_server_destroy(dari_server *server)
 {
     if (!server)
         return;
+    /* A child has none of the threads, and locks as they were. */
+    if (!di_forked(&server->guard)) {
+        di_workers_end(server);
+        fall_silent(server);
+    }
     while (server->sessions)
         di_session_close(server, server->sessions);
-    for (di_address *address = server->addresses, *next; address; address = next) {
-        next = address->next;
-        address->listener->ops->close(address->listener);
-        free(address);
-    }
+    di_server_close_listeners(server);
     if (server->epoll >= 0)
         close(server->epoll);
-    if (server->stop_descriptor >= 0)
-        close(server->stop_descriptor);
+    if (server->wake_descriptor >= 0)
+        close(server->wake_descriptor);
     di_dispatch_free(&server->dispatch);
-    dari_arena_end(&server->arena);
     di_fork_guard_end(&server->guard);
-    free(server);
+    di_server_reference_drop(server);
 }
 
 int dari_server_add(dari_server *server, const dari_interface *interface, const void *handlers,
@@ -103,8 +152,11 @@ int dari_server_add(dari_server *server, const dari_interface *interface, const 
     else if (interface->generator < DARI_GENERATOR_OLDEST ||
              interface->generator > DARI_GENERATOR_NEWEST)
         error = DARI_GENERATOR;
-    else
+    else {
+        pthread_mutex_lock(&server->lock);
         error = di_dispatch_add(&server->dispatch, &(di_service){interface, handlers, user});
+        pthread_mutex_unlock(&server->lock);
+    }
     if (error < 0)
         snprintf(server->text, sizeof server->text, "%s: %s", interface->name,
                  error == DARI_IN_USE ? "this version of the program is served already"
@@ -117,19 +169,43 @@ const char *dari_server_message(const dari_server *server)
     return server->text;
 }
 
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "stop_asked can be set in a signal handler");
+int dari_server_intercept(dari_server *server, const dari_interceptor *interceptor)
+{
+    if (di_forked(&server->guard))
+        return DARI_FORKED;
+    if (server->workers || server->interceptor_count == DARI_INTERCEPTORS_MAX)
+        return server->workers ? DARI_INVALID : DARI_LIMIT;
+    server->interceptors[server->interceptor_count++] = *interceptor;
+    return 0;
+}
 
-void dari_server_stop(dari_server *server)
+void di_server_wake(dari_server *server)
 {
     int cause = errno;
     uint64_t one = 1;
-    if (di_forked(&server->guard))
-        return;
-    atomic_store(&server->stop_asked, 1);
     /* A write that fails finds the descriptor readable already. */
-    if (write(server->stop_descriptor, &one, sizeof one) < (ssize_t)sizeof one)
+    if (write(server->wake_descriptor, &one, sizeof one) < (ssize_t)sizeof one)
         errno = cause;
     errno = cause;
+}
+
+_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "what is asked can be set in a signal handler");
+
+void dari_server_stop(dari_server *server)
+{
+    if (di_forked(&server->guard))
+        return;
+    atomic_store(&server->stop_asked, true);
+    di_server_wake(server);
+}
+
+void dari_server_finish(dari_server *server, uint64_t deadline_ns)
+{
+    if (di_forked(&server->guard))
+        return;
+    atomic_store(&server->finish_at, di_deadline_in(deadline_ns));
+    atomic_store(&server->finish_asked, true);
+    di_server_wake(server);
 }
 
 int dari_server_descriptor(const dari_server *server)
@@ -137,13 +213,28 @@ int dari_server_descriptor(const dari_server *server)
     return server->epoll;
 }
 
+/* Whether sessions can go on without an event. */
+static bool has_ready(const dari_server *server)
+{
+    return server->ready && !atomic_load(&server->starved);
+}
+
+static bool has_finished(const dari_server *server)
+{
+    return server->finishing && (!server->sessions || di_now() >= atomic_load(&server->finish_at));
+}
+
 uint64_t dari_server_timeout_ns(const dari_server *server)
 {
-    if (server->ready)
+    if (has_ready(server) || has_finished(server))
         return 0;
     uint64_t next = server->accept_again ? server->accept_again : DI_NEVER;
     if (server->trim_at && server->trim_at < next)
         next = server->trim_at;
+    if (server->sweep_at < next)
+        next = server->sweep_at;
+    if (server->finishing && atomic_load(&server->finish_at) < next)
+        next = atomic_load(&server->finish_at);
     if (next == DI_NEVER)
         return UINT64_MAX;
     uint64_t now = di_now();
@@ -159,38 +250,73 @@ void di_server_trim_later(dari_server *server)
 /* Gives memory back where no large message came since the last time. */
 static void trim(dari_server *server)
 {
-    if (server->trim_at == 0 || di_now() < server->trim_at)
+    if (server->trim_at == 0 || server->now < server->trim_at)
         return;
-    bool again = server->arena_used;
-    if (!server->arena_used)
-        dari_arena_end(&server->arena);
-    server->arena_used = false;
+    bool again = server->requests_used;
+    if (!again)
+        di_requests_trim(server);
+    server->requests_used = false;
     for (di_session *session = server->sessions; session; session = session->next) {
         di_connection *connection = session->channel.connection;
+        pthread_mutex_lock(&session->lock);
         if (!session->used)
             connection->ops->trim(connection);
         session->used = false;
         again |= connection->ops->spare(connection) > 0;
+        pthread_mutex_unlock(&session->lock);
     }
     server->trim_at = 0;
     if (again)
         di_server_trim_later(server);
 }
 
-/* The descriptor has done its work: it has woken the loop. */
-static void quiet_stop(const dari_server *server)
+/* No more connections and calls; those that are there end with the last reply that they are owed.
+ */
+static void begin_finishing(dari_server *server)
+{
+    server->finishing = true;
+    di_server_update_accepting(server);
+    di_server_close_listeners(server);
+    for (di_session *session = server->sessions, *next; session; session = next) {
+        next = session->next;
+        di_session_serve(server, session);
+    }
+}
+
+/* Makes the descriptor quiet, and takes what called. */
+static void take_wake(dari_server *server)
 {
     uint64_t count;
-    while (read(server->stop_descriptor, &count, sizeof count) < 0 && errno == EINTR)
+    while (read(server->wake_descriptor, &count, sizeof count) < 0 && errno == EINTR)
         continue;
+    pthread_mutex_lock(&server->lock);
+    server->heeding = server->calling;
+    server->calling = NULL;
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void heed(dari_server *server)
+{
+    for (di_session *session; (session = server->heeding);) {
+        pthread_mutex_lock(&server->lock);
+        server->heeding = session->next_calling;
+        session->calling = false;
+        pthread_mutex_unlock(&server->lock);
+        di_session_heed(server, session);
+    }
+    /* After the last of them: while one is on its way here, it does not call again. */
+    if (atomic_load(&server->starved) && atomic_load(&server->in_flight) < server->calls_max)
+        atomic_store(&server->starved, false);
+    if (atomic_exchange(&server->finish_asked, false) && !server->finishing)
+        begin_finishing(server);
 }
 
 static void handle_event(dari_server *server, const struct epoll_event *event)
 {
     di_watched *watched = event->data.ptr;
     switch (watched->kind) {
-    case DI_WATCHED_STOP:
-        quiet_stop(server);
+    case DI_WATCHED_WAKE:
+        take_wake(server);
         break;
     case DI_WATCHED_LISTENER:
         di_server_accept(server, (di_address *)watched);
@@ -207,7 +333,7 @@ static void serve_ready(dari_server *server)
     di_session *last = NULL;
     for (di_session *session = server->ready; session; session = session->next_ready)
         last = session;
-    for (bool done = !last; !done && server->ready;) {
+    for (bool done = !last; !done && has_ready(server);) {
         done = server->ready == last;
         di_session_serve(server, server->ready);
     }
@@ -220,18 +346,24 @@ static int turn(dari_server *server, int milliseconds)
     struct epoll_event events[DI_EVENTS_PER_TURN];
     if (server->dispatching)
         return DARI_INVALID;
+    int error = di_workers_start(server);
+    if (error < 0)
+        return error;
     int count = epoll_wait(server->epoll, events, DI_EVENTS_PER_TURN, milliseconds);
     if (count < 0)
         return errno == EINTR ? 0 : DARI_ERRNO;
     server->dispatching = true;
+    server->now = di_now();
     /* In this order: serving may close sessions, of which events must not speak any more. */
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);
+    heed(server);
     serve_ready(server);
+    di_server_sweep(server);
     di_server_update_accepting(server);
     trim(server);
     server->dispatching = false;
-    return server->ready != NULL;
+    return has_ready(server);
 }
 
 int dari_server_dispatch(dari_server *server)
@@ -239,18 +371,37 @@ int dari_server_dispatch(dari_server *server)
     return di_forked(&server->guard) ? DARI_FORKED : turn(server, 0);
 }
 
+int dari_server_finished(const dari_server *server)
+{
+    return has_finished(server);
+}
+
+/* Ends finishing. Returns 0, or DARI_DEADLINE where there was not the time for all calls. */
+static int end_finishing(dari_server *server)
+{
+    int result = server->sessions ? DARI_DEADLINE : 0;
+    while (server->sessions)
+        di_session_close(server, server->sessions);
+    server->finishing = false;
+    return result;
+}
+
 int dari_server_run(dari_server *server)
 {
     if (di_forked(&server->guard))
         return DARI_FORKED;
     int result = 0;
-    server->running = true;
-    while (!di_server_stops(server) && result >= 0) {
+    atomic_store(&server->running, true);
+    while (!di_server_stops(server) && !has_finished(server) && result >= 0) {
         uint64_t timeout = dari_server_timeout_ns(server);
         result =
             turn(server, timeout == UINT64_MAX ? -1 : di_poll_timeout(di_deadline_in(timeout)));
     }
-    server->running = false;
-    atomic_store(&server->stop_asked, 0);
+    if (server->finishing && !di_server_stops(server) && result >= 0)
+        result = end_finishing(server);
+    else
+        di_workers_pause(server);
+    atomic_store(&server->running, false);
+    atomic_store(&server->stop_asked, false);
     return result < 0 ? result : 0;
 }

@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The server behind dari_server, shared by server.c (its life and loop), listening.c (its
- * addresses), session.c (one connection) and request.c (one call). All of it belongs to the
- * server's thread, except stop_descriptor and stop_asked. */
+ * addresses), session.c (one connection), request.c (one call), answer.c (its reply), workers.c
+ * (threads that run handlers), sweep.c (what time ends) and about.c (what a handler may ask).
+ *
+ * Threads. The loop's thread does all input and owns whatever is not named here. Any thread may
+ * answer a call: it takes turns with others on the output of the connection under session->lock,
+ * and sends by itself; it wakes the loop only where the loop has to do something then
+ * (di_session_call_loop).
+ *
+ * Owners. A call that is in progress beyond its turn of the loop is counted in its session
+ * (`in_flight`) and holds a reference on it, a session holds one on the server: so both are there
+ * until the last call is answered, though the connection is long closed. */
 #ifndef DI_LOOP_SERVER_H
 #define DI_LOOP_SERVER_H
 
@@ -12,6 +21,7 @@
 
 #include <dari/server.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -28,45 +38,80 @@
 #define DI_TRIM_NS UINT64_C(250000000)
 /* Messages from this size on are large. */
 #define DI_LARGE_MESSAGE ((size_t)64 << 10)
+/* A message for a worker is copied up to this size, and held where it lies above. */
+#define DI_COPIED_MESSAGE ((size_t)8 << 10)
+/* Requests that are kept for further calls. */
+#define DI_REQUESTS_KEPT 256u
+/* Connections are looked at for time limits this often within the shortest limit. */
+#define DI_SWEEPS_PER_LIMIT 4u
 #define DI_SERVER_TEXT_SIZE 512
 
 /* What an event belongs to. Begins every structure that is watched. */
-enum di_watched_kind { DI_WATCHED_STOP, DI_WATCHED_LISTENER, DI_WATCHED_SESSION };
+enum di_watched_kind { DI_WATCHED_WAKE, DI_WATCHED_LISTENER, DI_WATCHED_SESSION };
 typedef struct di_watched {
     enum di_watched_kind kind;
 } di_watched;
 
 typedef struct di_address {
     di_watched watched;
-    di_listener *listener;
+    di_listener *listener; /* NULL: no longer listened at */
     struct di_address *next;
+    char text[]; /* as a client writes it */
 } di_address;
 
 /* One connection. */
 typedef struct di_session {
     di_watched watched;
-    di_channel channel;
+    dari_server *server;
+    di_channel channel; /* its output, and its end: under lock */
     struct di_session *next, *previous;
     struct di_session *next_ready;
     const char *address; /* that it came in by */
-    uint32_t interest;   /* epoll events that are watched for */
+    di_peer peer;        /* constant */
+    uint32_t interest;   /* epoll events that are watched for; written under lock */
+    uint64_t active_at;  /* when something last came or went */
     bool ready;          /* in the list of those that can go on without an event */
     bool ended;          /* the peer sends no more */
+    bool held;           /* not read from: it has as many calls or replies as it may */
+    bool unwatched;      /* not in epoll */
+    bool called;         /* a whole call came */
     bool used;           /* since memory was last trimmed */
+
+    pthread_mutex_t lock;
+    int broken;                      /* under lock: the error of sending by another thread */
+    atomic_uint in_flight;           /* calls that go on beyond a turn of the loop */
+    atomic_uint references;          /* the loop, calls in flight, and being in `calling` */
+    atomic_bool wants_word;          /* the loop waits for a call to end */
+    struct di_session *next_calling; /* under server->lock */
+    bool calling;
 } di_session;
 
+/* A call. Those that are not in use lie in the server's pool. */
 struct dari_request {
     dari_server *server;
     di_session *session;
+    dari_request *next; /* in the pool, or in the queue of the workers */
     dari_decoder decoder;
     dari_encoder encoder;
     di_target target;
     uint32_t xid;
+    di_auth credential;
     const uint8_t *arguments;
-    uint8_t *message; /* the reply being written, or NULL */
+    const uint8_t *bytes; /* the message of the call */
+    size_t size;
+    dari_arena arena;
+    uint8_t *copy; /* memory for a copy of the message, kept */
+    size_t copy_room;
+    di_hold *hold;    /* of the message where it came in, or NULL */
+    uint8_t *message; /* the reply being written, and session->lock is held; or NULL */
     size_t message_size;
     int error; /* of dari_request_reserve */
     bool replied;
+    bool in_loop;     /* served by the loop, which sends */
+    unsigned entered; /* interceptors whose `before` let it pass */
+    /* 2 while a handler that may answer later runs: itself, and whoever answers. The last one of
+     * them ends the request. */
+    atomic_int parties;
 };
 
 struct dari_server {
@@ -74,19 +119,28 @@ struct dari_server {
     size_t message_max;
     size_t decode_budget;
     uint32_t connections_max;
+    uint32_t connections_per_peer_max;
+    uint32_t calls_per_connection_max;
+    uint32_t calls_max;
+    uint64_t idle_ns; /* DI_NEVER: no limit */
+    uint64_t first_call_ns;
     size_t queued_max;
     uint32_t accept;
-    dari_log *log;
-    void *log_user;
 
     int epoll;
-    di_watched stop; /* marks the events of stop_descriptor */
-    int stop_descriptor;
-    atomic_int stop_asked; /* tells; the descriptor only wakes */
-    bool running;          /* in dari_server_run, which takes the stop */
+    di_watched wake; /* marks the events of wake_descriptor */
+    int wake_descriptor;
+    atomic_bool stop_asked; /* these tell; the descriptor only wakes */
+    atomic_bool finish_asked;
+    _Atomic uint64_t finish_at; /* the deadline of finishing */
+    atomic_bool running;        /* in dari_server_run, which takes the stop */
+    bool finishing;
+    di_session *heeding; /* sessions that called the loop in this turn */
     bool dispatching;
 
-    di_dispatch dispatch;
+    di_dispatch dispatch; /* written under lock; others than the loop's thread read it under lock */
+    dari_interceptor interceptors[DARI_INTERCEPTORS_MAX];
+    unsigned interceptor_count;
     di_address *addresses; /* in the order of listening */
     di_session *sessions;
     di_session *ready; /* first in, first out */
@@ -95,27 +149,55 @@ struct dari_server {
     bool accepting;        /* the listeners are watched */
     uint64_t accept_again; /* when a pause in accepting ends; 0: there is none */
     bool told_no_accept;   /* the log knows; nothing was accepted since */
+    bool told_peer_limit;
+    uint64_t now;      /* when this turn began */
+    uint64_t sweep_at; /* when connections are next looked at; DI_NEVER: there are none */
 
-    dari_arena arena;
-    bool arena_used;  /* for a large message, since memory was last trimmed */
-    uint64_t trim_at; /* when memory will be trimmed; 0: there is nothing to trim */
+    dari_request *free_requests;
+    unsigned free_count;
+    _Atomic(dari_request *) returned; /* by other threads */
+    atomic_uint returned_count;
+    bool requests_used; /* for a large message, since memory was last trimmed */
+    uint64_t trim_at;   /* when memory will be trimmed; 0: there is nothing to trim */
     char text[DI_SERVER_TEXT_SIZE];
+
+    atomic_uint in_flight;  /* of all sessions */
+    atomic_bool starved;    /* the loop waits for one of them to end */
+    atomic_uint references; /* the owner, and every session */
+    pthread_mutex_t lock;   /* guards what follows */
+    di_session *calling;    /* sessions that the loop has to look at */
+    bool gone;              /* the server was destroyed; nobody is to be woken or told */
+
+    pthread_mutex_t log_lock;
+    dari_log *log;
+    void *log_user;
+
+    struct di_workers *workers; /* NULL: the loop runs handlers */
+    uint32_t worker_count;
 };
 
-/* Tells the log, if there is one. */
+/* Tells the log, if there is one. Any thread. */
 void di_server_log(dari_server *server, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Sees to it that memory kept for large messages is given back if they don't go on. */
+void di_server_trim_later(dari_server *server);
+/* Lets the loop look at what has changed. Any thread, signal handlers too; but the first with
+ * server->lock, under which the descriptor is closed. */
+void di_server_wake(dari_server *server);
+void di_server_reference_drop(dari_server *server);
 
-/* Whether dari_server_run is to return: no further call is served. */
+/* Whether dari_server_run is to return: no further call is begun. Any thread. */
 static inline bool di_server_stops(const dari_server *server)
 {
-    return server->running && atomic_load(&server->stop_asked);
+    return atomic_load(&server->stop_asked) && atomic_load(&server->running);
 }
 
 /* Accepts what waits at an address. */
 void di_server_accept(dari_server *server, di_address *address);
 /* Watches the listeners, or stops watching, as the number of connections and the time say. */
 void di_server_update_accepting(dari_server *server);
+/* Listens no more. */
+void di_server_close_listeners(dari_server *server);
 
 /* Takes a connection over. Returns 0 or the error; then the connection is closed. */
 int di_session_create(dari_server *server, di_connection *connection, const char *address);
@@ -124,11 +206,39 @@ void di_session_event(dari_server *server, di_session *session, uint32_t events)
 /* Serves calls that have arrived already. The session may be gone afterwards. */
 void di_session_serve(dari_server *server, di_session *session);
 void di_session_close(dari_server *server, di_session *session);
+/* The loop's answer to di_session_call_loop. */
+void di_session_heed(dari_server *server, di_session *session);
+/* Has the loop look at a session that the caller holds a reference on. Any thread. */
+void di_session_call_loop(di_session *session);
+void di_session_reference_drop(di_session *session);
 
-/* Sees to it that memory kept for large messages is given back if they don't go on. */
-void di_server_trim_later(dari_server *server);
-
-/* Answers one message. Returns 0 or an error that ends the connection. */
+/* Answers one message, or has it answered. Returns 0 or an error that ends the connection. */
 int di_request_serve(dari_server *server, di_session *session, const di_message *message);
+/* Runs a call to the end of its handler. Returns 0, DARI_LATER, or an error of the connection. */
+int di_request_run(dari_request *request);
+/* Ends a request that was counted: gives back what it holds. Any thread. */
+void di_request_end(dari_request *request);
+/* Frees the requests of the pool. */
+void di_requests_free(dari_server *server);
+void di_requests_trim(dari_server *server);
+
+/* Sends a reply without results; `flush`: at once, otherwise the loop will. Any thread. */
+int di_answer_header(di_session *session, const di_reply_header *header, bool flush);
+/* The reply for a call that has failed with `error`. Any thread. */
+int di_answer_failure(dari_request *request, int error);
+
+/* Starts the threads where the options want some and they don't run yet or pause. */
+int di_workers_start(dari_server *server);
+/* Hands a request, which is counted, to the threads. */
+void di_workers_put(dari_server *server, dari_request *request);
+/* Waits until no handler runs any more; none will until di_workers_start. */
+void di_workers_pause(dari_server *server);
+/* Ends the threads; calls that no handler has begun are dropped. */
+void di_workers_end(dari_server *server);
+
+/* Closes the connections whose time is over. */
+void di_server_sweep(dari_server *server);
+/* A connection was made: it will be looked at. */
+void di_server_sweep_later(dari_server *server);
 
 #endif

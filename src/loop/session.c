@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection of a server.
  *
- * Calls are served in the order in which they come, their replies collected and sent together. A
- * peer that does not take its replies is not read from: nothing grows without end. A peer that
- * sends no more still gets its replies. */
+ * Calls are begun in the order in which they come; the replies of those that are answered at once
+ * are collected and sent together. A peer that does not take its replies, or has as many calls in
+ * progress as it may, is not read from: nothing grows without end. A peer that sends no more still
+ * gets its replies. */
 #include "loop/server.h"
 
 #include <dari/error.h>
@@ -20,21 +21,41 @@ int di_session_create(dari_server *server, di_connection *connection, const char
         return DARI_NO_MEMORY;
     }
     session->watched.kind = DI_WATCHED_SESSION;
+    session->server = server;
     session->address = address;
     session->interest = EPOLLIN;
+    session->active_at = server->now;
+    if (connection->ops->peer)
+        connection->ops->peer(connection, &session->peer);
     di_channel_init(&session->channel, connection, server->message_max);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
     if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) {
+        int cause = errno;
         di_channel_close(&session->channel);
         free(session);
+        errno = cause;
         return DARI_ERRNO;
     }
+    pthread_mutex_init(&session->lock, NULL);
+    atomic_init(&session->references, 1);
+    atomic_fetch_add(&server->references, 1);
     session->next = server->sessions;
     if (session->next)
         session->next->previous = session;
     server->sessions = session;
     server->connections++;
+    di_server_sweep_later(server);
     return 0;
+}
+
+void di_session_reference_drop(di_session *session)
+{
+    if (atomic_fetch_sub(&session->references, 1) != 1)
+        return;
+    dari_server *server = session->server;
+    pthread_mutex_destroy(&session->lock);
+    free(session);
+    di_server_reference_drop(server);
 }
 
 static void make_ready(dari_server *server, di_session *session)
@@ -62,6 +83,7 @@ static void make_unready(dari_server *server, di_session *session)
 
 void di_session_close(dari_server *server, di_session *session)
 {
+    bool forked = di_forked(&server->guard);
     make_unready(server, session);
     if (session->previous)
         session->previous->next = session->next;
@@ -70,52 +92,99 @@ void di_session_close(dari_server *server, di_session *session)
     if (session->next)
         session->next->previous = session->previous;
     /* Closing is not enough where a child of this process holds the descriptor too. In that child
-     * the events are still the parent's, and none of its business. */
-    if (!di_forked(&server->guard))
-        epoll_ctl(server->epoll, EPOLL_CTL_DEL, session->channel.connection->descriptor, NULL);
+     * the events are still the parent's, and none of its business; and so is the lock. */
+    if (!forked) {
+        if (!session->unwatched)
+            epoll_ctl(server->epoll, EPOLL_CTL_DEL, session->channel.connection->descriptor, NULL);
+        pthread_mutex_lock(&session->lock);
+    }
     di_channel_close(&session->channel);
-    free(session);
+    if (!forked)
+        pthread_mutex_unlock(&session->lock);
     server->connections--;
     server->accept_again = 0;
+    di_session_reference_drop(session);
 }
 
-/* Watches for what the session can use. */
-static int update_interest(dari_server *server, di_session *session, bool full)
+void di_session_call_loop(di_session *session)
+{
+    dari_server *server = session->server;
+    pthread_mutex_lock(&server->lock);
+    if (!server->gone && !session->calling) {
+        session->calling = true;
+        atomic_fetch_add(&session->references, 1);
+        session->next_calling = server->calling;
+        server->calling = session;
+        di_server_wake(server);
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* Watches for what the session can use. Under its lock. */
+static int update_interest(dari_server *server, di_session *session)
 {
     uint32_t interest = di_channel_unsent(&session->channel) > 0 ? EPOLLOUT : 0;
-    if (!session->ended && !full)
+    if (!session->ended && !session->held)
         interest |= EPOLLIN;
-    if (interest == session->interest)
+    bool again = session->unwatched && interest;
+    if (interest == session->interest && !again)
         return 0;
     struct epoll_event event = {.events = interest, .data.ptr = session};
     int descriptor = session->channel.connection->descriptor;
-    if (epoll_ctl(server->epoll, EPOLL_CTL_MOD, descriptor, &event) < 0)
+    if (epoll_ctl(server->epoll, again ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, &event) < 0)
         return DARI_ERRNO;
+    session->unwatched = false;
     session->interest = interest;
     return 0;
 }
 
-/* Whether more replies wait than may. */
+/* Whether more replies wait than may. Under the lock. */
 static bool is_full(const dari_server *server, const di_session *session)
 {
     return di_channel_unsent(&session->channel) > server->queued_max;
 }
 
-/* Serves what has arrived, some of it at most, none once the server stops. Returns 1 where there
- * may be more, 0 or an error. */
+static bool has_many_calls(const dari_server *server, di_session *session)
+{
+    return atomic_load(&session->in_flight) >= server->calls_per_connection_max;
+}
+
+static bool all_have_many_calls(dari_server *server)
+{
+    return atomic_load(&server->in_flight) >= server->calls_max;
+}
+
+/* What came of serving what has arrived. */
+enum served {
+    SERVED_ALL = 0,
+    SERVED_SOME = 1,   /* there may be more, for the next turn */
+    SERVED_HELD = 2,   /* there may be more, but this one may have no more calls or replies now */
+    SERVED_STARVED = 3 /* there may be more, but all together may have no more calls */
+};
+
+/* Serves what has arrived, some of it at most, none once the server stops. Returns what came of it,
+ * or an error. */
 static int serve_some(dari_server *server, di_session *session)
 {
     di_message message;
-    for (int i = 0; i < DI_CALLS_PER_TURN; i++) {
-        if (is_full(server, session) || di_server_stops(server))
-            return 1;
+    for (int i = 0; i < DI_CALLS_PER_TURN && !di_server_stops(server); i++) {
+        pthread_mutex_lock(&session->lock);
+        bool full = is_full(server, session);
+        pthread_mutex_unlock(&session->lock);
+        if (full || server->finishing || has_many_calls(server, session))
+            return SERVED_HELD;
+        if (all_have_many_calls(server))
+            return SERVED_STARVED;
         if (!di_channel_next(&session->channel, &message))
-            return 0;
+            return SERVED_ALL;
+        if (!session->called)
+            session->active_at = server->now;
+        session->called = true;
         int error = di_request_serve(server, session, &message);
         if (error < 0)
             return error;
     }
-    return 1;
+    return SERVED_SOME;
 }
 
 static void fail(dari_server *server, di_session *session, int error)
@@ -129,34 +198,86 @@ static void fail(dari_server *server, di_session *session, int error)
     di_session_close(server, session);
 }
 
+/* Decides what the session waits for, after serving came to `served` without an error. Under its
+ * lock; no other thread writes a reply meanwhile. Returns 0, or an error. */
+static int settle(dari_server *server, di_session *session, int served, bool *ret_over)
+{
+    bool full = is_full(server, session);
+    session->held = served == SERVED_HELD || served == SERVED_STARVED || full;
+    /* Asked for first, looked at then: a call that ends in between is seen, or is told of. */
+    bool wants_word = session->ended || session->held;
+    if (wants_word != atomic_load_explicit(&session->wants_word, memory_order_relaxed))
+        atomic_store(&session->wants_word, wants_word);
+    if (served == SERVED_HELD && !full && !server->finishing && !has_many_calls(server, session))
+        served = SERVED_SOME;
+    if (served == SERVED_STARVED) {
+        atomic_store(&server->starved, true);
+        if (!all_have_many_calls(server))
+            atomic_store(&server->starved, false);
+    }
+    if (served == SERVED_SOME || served == SERVED_STARVED)
+        make_ready(server, session);
+    bool last = server->finishing || (session->ended && served == SERVED_ALL);
+    *ret_over = last && !full && atomic_load(&session->in_flight) == 0 &&
+                di_channel_unsent(&session->channel) == 0;
+    return update_interest(server, session);
+}
+
 void di_session_serve(dari_server *server, di_session *session)
 {
     di_connection *connection = session->channel.connection;
+    bool over = false;
     session->used = true;
     make_unready(server, session);
-    int more = serve_some(server, session);
+    int served = serve_some(server, session);
+    pthread_mutex_lock(&session->lock);
     /* Replies to what came before some garbage are owed. */
     int flushed = di_channel_flush(&session->channel);
-    int error = more < 0 ? more : flushed < 0 ? flushed : 0;
-    bool full = is_full(server, session);
+    int error = served < 0 ? served : flushed < 0 ? flushed : session->broken;
     if (error == 0)
-        error = update_interest(server, session, full);
+        error = settle(server, session, served, &over);
+    bool spare = connection->ops->spare(connection) > 0;
+    pthread_mutex_unlock(&session->lock);
     if (error < 0)
         fail(server, session, error);
-    else if (more && !full)
-        make_ready(server, session);
-    else if (session->ended && !full && di_channel_unsent(&session->channel) == 0)
+    else if (over)
         di_session_close(server, session);
-    else if (connection->ops->spare(connection) > 0)
+    else if (spare)
         di_server_trim_later(server);
+}
+
+void di_session_heed(dari_server *server, di_session *session)
+{
+    if (session->channel.connection)
+        di_session_serve(server, session);
+    di_session_reference_drop(session);
+}
+
+/* The other side is gone for good, and nothing is read at present. The kernel would go on telling.
+ */
+static void look_away(dari_server *server, di_session *session)
+{
+    if (session->ended) {
+        fail(server, session, DARI_CLOSED);
+        return;
+    }
+    epoll_ctl(server->epoll, EPOLL_CTL_DEL, session->channel.connection->descriptor, NULL);
+    session->unwatched = true;
 }
 
 void di_session_event(dari_server *server, di_session *session, uint32_t events)
 {
+    if (session->called)
+        session->active_at = server->now;
     /* What has arrived is served before more is taken in: the events come again. */
-    if (session->ready)
+    if (session->ready && !atomic_load(&server->starved))
         return;
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && session->interest & EPOLLIN) {
+    if (events & (EPOLLHUP | EPOLLERR) && session->interest == 0) {
+        look_away(server, session);
+        return;
+    }
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && session->interest & EPOLLIN &&
+        !session->ready) {
         int moved = di_channel_receive(&session->channel);
         if (moved == DARI_CLOSED) {
             session->ended = true;

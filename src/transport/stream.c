@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ typedef struct di_stream {
     di_connection head;
     di_buffer out;
     di_buffer in;
+    di_hold *hold;       /* ready to hold the memory of `in`; NULL once that was given up */
+    di_stream_peer *ask; /* who the peer is */
 } di_stream;
 
 static int stream_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
@@ -63,9 +66,51 @@ static int stream_flush(di_connection *connection)
     }
 }
 
+/* Whether somebody holds what has been received. */
+static bool is_held(const di_stream *stream)
+{
+    return stream->hold && stream->hold->memory && !di_hold_is_single(stream->hold);
+}
+
+/* Leaves the memory of what has been received to those who hold it. */
+static void give_up(di_stream *stream)
+{
+    di_hold_release(stream->hold);
+    stream->hold = NULL;
+    di_buffer_init(&stream->in, STREAM_CAP);
+}
+
+/* Sees to it that the buffer is ours alone, and that it can be held. */
+static int prepare(di_stream *stream)
+{
+    if (is_held(stream)) {
+        di_buffer moved;
+        size_t size;
+        uint8_t *room;
+        const uint8_t *bytes = di_buffer_peek(&stream->in, &size);
+        di_buffer_init(&moved, STREAM_CAP);
+        int error = di_buffer_reserve(&moved, size, &room);
+        if (error < 0)
+            return error;
+        memcpy(room, bytes, size);
+        di_buffer_commit(&moved, size);
+        give_up(stream);
+        stream->in = moved;
+    }
+    if (!stream->hold)
+        stream->hold = di_hold_create();
+    if (!stream->hold)
+        return DARI_NO_MEMORY;
+    stream->hold->memory = NULL;
+    return 0;
+}
+
 static int stream_receive(di_connection *connection, size_t want)
 {
     di_stream *stream = (di_stream *)connection;
+    int error = prepare(stream);
+    if (error < 0)
+        return error;
     size_t believed = 3 * di_buffer_size(&stream->in);
     if (believed < DI_STREAM_ANNOUNCED)
         believed = DI_STREAM_ANNOUNCED;
@@ -73,7 +118,7 @@ static int stream_receive(di_connection *connection, size_t want)
     if (want <= di_buffer_room(&stream->in))
         size = want;
     uint8_t *room;
-    int error = di_buffer_reserve(&stream->in, size, &room);
+    error = di_buffer_reserve(&stream->in, size, &room);
     if (error < 0)
         return error;
     for (;;) {
@@ -98,7 +143,27 @@ static uint8_t *stream_peek(const di_connection *connection, size_t *ret_size)
 
 static void stream_consume(di_connection *connection, size_t size)
 {
-    di_buffer_consume(&((di_stream *)connection)->in, size);
+    di_stream *stream = (di_stream *)connection;
+    if (!is_held(stream))
+        di_buffer_consume(&stream->in, size);
+    else if (size < di_buffer_size(&stream->in))
+        stream->in.begin += size;
+    else
+        give_up(stream);
+}
+
+static di_hold *stream_hold(di_connection *connection)
+{
+    di_stream *stream = (di_stream *)connection;
+    stream->hold->memory = stream->in.data;
+    return di_hold_add(stream->hold);
+}
+
+static void stream_peer(const di_connection *connection, di_peer *ret_peer)
+{
+    const di_stream *stream = (const di_stream *)connection;
+    if (stream->ask)
+        stream->ask(connection->descriptor, ret_peer);
 }
 
 static size_t stream_spare(const di_connection *connection)
@@ -123,7 +188,14 @@ static void stream_close(di_connection *connection)
     di_stream *stream = (di_stream *)connection;
     close(connection->descriptor);
     di_buffer_free(&stream->out);
-    di_buffer_free(&stream->in);
+    if (is_held(stream)) {
+        give_up(stream);
+    } else {
+        if (stream->hold)
+            stream->hold->memory = NULL;
+        di_hold_release(stream->hold);
+        di_buffer_free(&stream->in);
+    }
     free(stream);
 }
 
@@ -137,15 +209,17 @@ static const di_connection_ops stream_ops = {
     .receive = stream_receive,
     .peek = stream_peek,
     .consume = stream_consume,
+    .hold = stream_hold,
     .spare = stream_spare,
     .trim = stream_trim,
+    .peer = stream_peer,
     .shut = stream_shut,
     .close = stream_close,
 };
 
-int di_stream_create(int descriptor, di_connection **ret_connection)
+int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_connection)
 {
-    di_stream *stream = malloc(sizeof *stream);
+    di_stream *stream = calloc(1, sizeof *stream);
     if (!stream) {
         close(descriptor);
         return DARI_NO_MEMORY;
@@ -153,6 +227,7 @@ int di_stream_create(int descriptor, di_connection **ret_connection)
     stream->head = (di_connection){.ops = &stream_ops, .descriptor = descriptor};
     di_buffer_init(&stream->out, STREAM_CAP);
     di_buffer_init(&stream->in, STREAM_CAP);
+    stream->ask = ask;
     *ret_connection = &stream->head;
     return 0;
 }

@@ -13,9 +13,12 @@
 #define DI_STREAM_ROOM ((size_t)4096)
 #define DI_STREAM_ANNOUNCED ((size_t)256 << 10)
 
+/* Finds out who the other side of a socket is. */
+typedef void di_stream_peer(int descriptor, di_peer *ret_peer);
+
 /* Makes a connection of a non-blocking stream socket, which it owns from then on; on failure
  * (DARI_NO_MEMORY) the descriptor is closed. */
-int di_stream_create(int descriptor, di_connection **ret_connection);
+int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_connection);
 
 /* Accepts a connection of a listening socket: DI_MOVED and a non-blocking close-on-exec descriptor,
  * DI_BLOCKED, or DARI_ERRNO. Connections that died in the queue are passed over. */

@@ -11,8 +11,8 @@
  *            contiguous; consume drops its beginning. peek's memory may be written to, and stays
  *            where it is until the next receive or consume.
  *
- * The two directions share nothing: while one thread writes to what reserve lent, another one may
- * receive.
+ * The two directions share nothing: while one thread sends (reserve to withdraw), another one may
+ * receive (receive to hold).
  *
  * Errors are negative and final for the connection, DARI_NO_MEMORY of receive too; DARI_NO_MEMORY
  * and DARI_LIMIT of reserve alone change nothing. After DARI_ERRNO, errno holds the cause. */
@@ -20,6 +20,7 @@
 #define DI_TRANSPORT_TRANSPORT_H
 
 #include "base/clock.h"
+#include "base/hold.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,17 @@ enum di_progress {
     DI_BLOCKED = 0, /* nothing more without waiting for the descriptor */
     DI_MOVED = 1    /* something was received; or everything was sent */
 };
+
+/* The longest address of a peer: "tcp://[...%interface]:port". */
+#define DI_PEER_ADDRESS_SIZE 96
+
+typedef struct di_peer {
+    char address[DI_PEER_ADDRESS_SIZE]; /* as a client writes addresses: "tcp://10.0.0.1:1023" */
+    uint8_t key[17];                    /* the same for all connections of one peer */
+    bool has_process;                   /* the kernel says whose process it is: */
+    int32_t pid;
+    uint32_t uid, gid;
+} di_peer;
 
 typedef struct di_connection_ops {
     /* Messages keep their boundaries (peek shows one whole message); otherwise it is a stream of
@@ -51,11 +63,17 @@ typedef struct di_connection_ops {
     int (*receive)(di_connection *connection, size_t want);
     uint8_t *(*peek)(const di_connection *connection, size_t *ret_size);
     void (*consume)(di_connection *connection, size_t size);
+    /* Keeps what peek shows where it is until the hold is released, by any thread and whatever
+     * becomes of the connection. Cannot fail. NULL where a scheme cannot. */
+    di_hold *(*hold)(di_connection *connection);
 
     /* The bytes of memory that are kept for messages as large as those that came before, and are
      * not in use; trim gives them back. */
     size_t (*spare)(const di_connection *connection);
     void (*trim)(di_connection *connection);
+
+    /* Who the other side is, as far as the system knows. NULL: it does not. */
+    void (*peer)(const di_connection *connection, di_peer *ret_peer);
 
     /* Ends both directions at once, for whoever waits for the descriptor too. */
     void (*shut)(di_connection *connection);

@@ -71,6 +71,22 @@ static void limit_wait(int descriptor, uint64_t deadline)
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
+/* One peer is one user. */
+static void unix_peer(int descriptor, di_peer *ret_peer)
+{
+    struct ucred process;
+    socklen_t size = sizeof process;
+    strcpy(ret_peer->address, "unix:");
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &process, &size) < 0)
+        return;
+    ret_peer->has_process = true;
+    ret_peer->pid = process.pid;
+    ret_peer->uid = process.uid;
+    ret_peer->gid = process.gid;
+    ret_peer->key[0] = AF_UNIX;
+    memcpy(ret_peer->key + 1, &process.uid, sizeof process.uid);
+}
+
 static int unix_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
                         di_failure *failure)
 {
@@ -97,7 +113,7 @@ static int unix_connect(const char *rest, uint64_t deadline, di_connection **ret
         close(descriptor);
         return error;
     }
-    return di_stream_create(descriptor, ret_connection);
+    return di_stream_create(descriptor, unix_peer, ret_connection);
 }
 
 /* Whether the lock that is held is on the file that has the lock's name: somebody may have removed
@@ -182,7 +198,7 @@ static int unix_accept(di_listener *listener, di_connection **ret_connection)
     int result = di_stream_accept(listener->descriptor, &descriptor);
     if (result != DI_MOVED)
         return result;
-    int error = di_stream_create(descriptor, ret_connection);
+    int error = di_stream_create(descriptor, unix_peer, ret_connection);
     return error < 0 ? error : DI_MOVED;
 }
 

@@ -45,7 +45,29 @@
     X(a_child_inherits_nothing)          \
     X(an_idle_connection_is_small)       \
     X(handlers_errors_are_mapped)        \
-    X(results_outlive_the_client)
+    X(results_outlive_the_client)        \
+    X(handlers_answer_later)             \
+    X(replies_go_out_of_order)           \
+    X(answered_before_it_returns)        \
+    X(late_answers_fail)                 \
+    X(late_answers_to_nobody)            \
+    X(destroyed_before_an_answer)        \
+    X(borrowed_arguments_are_kept)       \
+    X(workers_serve_in_parallel)         \
+    X(workers_answer_everybody)          \
+    X(workers_meet_dying_clients)        \
+    X(workers_stop_and_go_on)            \
+    X(workers_rest_once_stopped)         \
+    X(calls_in_flight_are_limited)       \
+    X(all_calls_in_flight_are_limited)   \
+    X(finish_waits_for_answers)          \
+    X(finish_has_a_deadline)             \
+    X(finish_from_a_signal_handler)      \
+    X(connections_per_peer_are_limited)  \
+    X(idle_connections_end)              \
+    X(a_first_call_is_awaited)           \
+    X(interceptors_are_asked_and_told)   \
+    X(requests_are_asked_about)
 
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)

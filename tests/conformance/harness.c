@@ -58,6 +58,7 @@ void fixture_begin(test_fixture *fixture)
     fixture->server = NULL;
     fixture->running = false;
     fixture->gate_closed = false;
+    fixture->handlers = NULL;
     fixture->stop_at = fixture->entered = fixture->logged = 0;
     fixture->options = (dari_server_options){0};
 }
@@ -141,7 +142,8 @@ void fixture_listen(test_fixture *fixture)
     fixture->options.log = take_log;
     fixture->options.log_user = fixture;
     assert_int_equal(dari_server_create(&fixture->options, &fixture->server), 0);
-    assert_int_equal(echo_1_serve(fixture->server, &echo_handlers, fixture), 0);
+    const echo_1_handlers *handlers = fixture->handlers ? fixture->handlers : &echo_handlers;
+    assert_int_equal(echo_1_serve(fixture->server, handlers, fixture), 0);
     if (dari_server_listen(fixture->server, fixture->address) < 0)
         fail_msg("%s", dari_server_message(fixture->server));
     strcpy(fixture->address, dari_server_address(fixture->server, 0));

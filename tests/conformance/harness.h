@@ -33,6 +33,7 @@ typedef struct test_fixture {
     char address[192]; /* to listen at; then, once something listens, to connect to */
     dari_server *server;
     dari_server_options options;
+    const echo_1_handlers *handlers; /* NULL: echo_handlers */
     pthread_t thread;
     bool running;
     int run_result;

@@ -274,6 +274,7 @@ void a_loop_of_ones_own(test_fixture *fixture)
 
 void an_idle_connection_is_small(test_fixture *fixture)
 {
+    fixture->options.idle_ns = fixture->options.first_call_ns = UINT64_MAX;
     fixture_listen(fixture);
     di_connection *peer = raw_connect(fixture);
     const uint32_t size = 1 << 20;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Servers whose handlers run in threads of their own. */
+#include "conformance/cases.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void send_nothing(di_connection *peer, uint32_t xid)
+{
+    uint8_t message[64];
+    raw_send_record(peer, message, (size_t)(raw_call(message, xid, ECHO, ECHO_V1, 0) - message));
+}
+
+/* Calls of one connection are in their handlers at the same time. */
+void workers_serve_in_parallel(test_fixture *fixture)
+{
+    enum { COUNT = 4 };
+    uint8_t reply[64];
+    bool seen[COUNT] = {false};
+    fixture->options.workers = COUNT;
+    fixture_close_gate(fixture);
+    fixture_serve(fixture);
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t i = 0; i < COUNT; i++)
+        send_nothing(peer, i);
+    fixture_await_entered(fixture, COUNT);
+    fixture_open_gate(fixture);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+        assert_in_range(dari_get_u32(reply), 0, COUNT - 1);
+        seen[dari_get_u32(reply)] = true;
+    }
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_true(seen[i]);
+    raw_close(peer);
+}
+
+typedef struct caller {
+    test_fixture *fixture;
+    dari_client *client;
+    int result;
+} caller;
+
+static void *call_much(void *argument)
+{
+    caller *self = argument;
+    static const uint32_t sizes[] = {0, 40, 9000, 200000, 7};
+    uint8_t *bytes = pattern(200000);
+    dari_call call = {0};
+    for (int i = 0; i < 40 && self->result == 0; i++) {
+        opaque_data ret = {0};
+        uint32_t size = sizes[i % 5];
+        self->result = echo_data_1(self->client, &(opaque_data){size, bytes}, &ret, &call);
+        if (self->result == 0 && (ret.size != size || (size && memcmp(ret.data, bytes, size) != 0)))
+            self->result = 1;
+        dari_call_reset(&call);
+    }
+    dari_call_end(&call);
+    free(bytes);
+    return NULL;
+}
+
+void workers_answer_everybody(test_fixture *fixture)
+{
+    enum { COUNT = 6 };
+    caller callers[COUNT];
+    pthread_t threads[COUNT];
+    fixture->options.workers = 3;
+    fixture->options.calls_per_connection_max = 2;
+    fixture->options.calls_max = 3;
+    fixture_serve(fixture);
+    dari_client *shared = fixture_connect(fixture, NULL);
+    for (int i = 0; i < COUNT; i++) {
+        dari_client *client = i < COUNT / 2 ? shared : fixture_connect(fixture, NULL);
+        callers[i] = (caller){fixture, client, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_much, &callers[i]), 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(callers[i].result, 0);
+        if (i >= COUNT / 2)
+            dari_client_close(callers[i].client);
+    }
+    dari_client_close(shared);
+}
+
+void workers_meet_dying_clients(test_fixture *fixture)
+{
+    enum { COUNT = 20 };
+    fixture->options.workers = 2;
+    fixture_close_gate(fixture);
+    fixture_serve(fixture);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        di_connection *peer = raw_connect(fixture);
+        send_nothing(peer, i);
+        send_nothing(peer, i);
+        raw_close(peer);
+    }
+    fixture_await_entered(fixture, 2);
+    fixture_open_gate(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    check_add(client);
+    dari_client_close(client);
+}
+
+void workers_stop_and_go_on(test_fixture *fixture)
+{
+    uint8_t reply[64];
+    fixture->options.workers = 2;
+    fixture_serve(fixture);
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t i = 0; i < 5; i++) {
+        send_nothing(peer, i);
+        fixture_await_entered(fixture, i + 1);
+        dari_server_stop(fixture->server);
+        pthread_join(fixture->thread, NULL);
+        assert_int_equal(fixture->run_result, 0);
+        assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+        fixture_start(fixture);
+    }
+    /* Destroyed with calls that wait for a worker. */
+    fixture_close_gate(fixture);
+    for (uint32_t i = 0; i < 10; i++)
+        send_nothing(peer, i);
+    fixture_await_entered(fixture, 7);
+    fixture_stop(fixture);
+    raw_close(peer);
+}
+
+void workers_rest_once_stopped(test_fixture *fixture)
+{
+    enum { COUNT = 5 };
+    uint8_t reply[64];
+    fixture->options.workers = 1;
+    fixture->stop_at = 1;
+    fixture_listen(fixture);
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t i = 0; i < COUNT; i++)
+        send_nothing(peer, i);
+    assert_int_equal(dari_server_run(fixture->server), 0);
+    assert_int_equal(fixture->entered, 1);
+    /* The others are served when the server goes on, in a loop of one's own too. */
+    struct pollfd answered = {.fd = peer->descriptor, .events = POLLIN};
+    for (uint32_t i = 0; i < COUNT; i++) {
+        while (poll(&answered, 1, 0) == 0)
+            step(fixture->server, 10);
+        assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+        assert_int_equal(dari_get_u32(reply), i);
+    }
+    raw_close(peer);
+}
