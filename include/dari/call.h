@@ -11,6 +11,7 @@
 #define DARI_CALL_H
 
 #include <dari/arena.h>
+#include <dari/cancel.h>
 #include <dari/xdr.h>
 
 #include <stdbool.h>
@@ -35,18 +36,19 @@ extern "C" {
 typedef struct dari_call {
     /* In. */
     uint64_t deadline_ns; /* time allowed from the start of the call; 0: the client's default */
+    dari_cancel *cancel;  /* ends the call early (cancel.h); NULL: nothing does */
 
     /* Out: valid once the call has returned. */
-    int error;             /* what the call returned: 0 or enum dari_error */
-    int system_error;      /* errno of the system call that failed, or 0 */
-    bool may_have_run;     /* false: the procedure has not run: the call was never sent in full, or the
-                              server says so with RPC_MISMATCH, AUTH_ERROR, PROG_UNAVAIL,
-                              PROG_MISMATCH, PROC_UNAVAIL or GARBAGE_ARGS */
-    uint32_t low, high;    /* DARI_PROGRAM_MISMATCH, DARI_RPC_MISMATCH: the versions that are there */
-    uint32_t auth_status;  /* DARI_AUTH: enum auth_stat of RFC 5531, section 9 */
-    dari_fault fault;      /* a value or message that is wrong: which field, and how */
-    uint64_t allowed_ns;   /* the deadline that applied */
-    const char *procedure; /* static: the procedure's name in the interface file; or what was done */
+    int error;          /* what the call returned: 0 or enum dari_error */
+    int system_error;   /* errno of the system call that failed, or 0 */
+    bool may_have_run;  /* false: the procedure has not run: the call was never sent in full, or the
+                           server says so with RPC_MISMATCH, AUTH_ERROR, PROG_UNAVAIL,
+                           PROG_MISMATCH, PROC_UNAVAIL or GARBAGE_ARGS */
+    uint32_t low, high; /* DARI_PROGRAM_MISMATCH, DARI_RPC_MISMATCH: the versions that are there */
+    uint32_t auth_status;           /* DARI_AUTH: enum auth_stat of RFC 5531, section 9 */
+    dari_fault fault;               /* a value or message that is wrong: which field, and how */
+    uint64_t allowed_ns;            /* the deadline that applied */
+    const char *procedure;          /* static: its name in the interface file; or what was done */
     char peer[DARI_CALL_PEER_SIZE]; /* the address of the other side, cut where it is longer */
 
     /* The result's memory: everything that a result points to. */

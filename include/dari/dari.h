@@ -4,6 +4,7 @@
 #define DARI_DARI_H
 
 #include <dari/call.h>
+#include <dari/cancel.h>
 #include <dari/client.h>
 #include <dari/error.h>
 #include <dari/server.h>

@@ -22,6 +22,7 @@ enum dari_error {
     DARI_DEADLINE = -5,  /* the time allowed has passed */
     DARI_FORKED = -6,    /* the handle belongs to the parent of this process */
     DARI_GENERATOR = -7, /* the generated code was made for another version of this library */
+    DARI_CANCELLED = -8, /* the caller has cancelled the call */
 
     /* Finding the other side, and losing it. */
     DARI_ADDRESS = -20,    /* the address cannot be read, or names nothing */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* What connecting has found out about its failure goes to the caller's context. */
 static void report(dari_call *call, int error, const di_failure *failure)
@@ -125,6 +126,8 @@ void dari_client_close(dari_client *client)
     if (!di_forked(&client->guard))
         pthread_mutex_destroy(&client->lock);
     di_fork_guard_end(&client->guard);
+    while (client->bell_count)
+        close(client->bells[--client->bell_count]);
     free(client->address);
     free(client);
 }

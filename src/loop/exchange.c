@@ -3,8 +3,8 @@
  *
  * Whether the procedure may have run is decided here, and is exact: it can't have where the message
  * was not sent in full and never will be, or where the server says that it refused the call. A
- * message of which a part is sent when the deadline passes must be completed for the sake of the
- * connection, so that call may still run.
+ * message of which a part is sent when the deadline passes, or the call is cancelled, must be
+ * completed for the sake of the connection, so that call may still run.
  *
  * A reply is decoded where it lies in the connection's memory, and what a result points to is
  * copied into the arena of the call context: so a result outlives the connection, and a context
@@ -15,6 +15,7 @@
 
 #include <dari/interface.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,17 +37,27 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
     else if (interface->generator < DARI_GENERATOR_OLDEST ||
              interface->generator > DARI_GENERATOR_NEWEST)
         exchange->error = DARI_GENERATOR;
+    else if (call && di_cancelled(call->cancel))
+        exchange->error = DARI_CANCELLED;
+}
+
+static const dari_cancel *cancel_of(const dari_exchange *exchange)
+{
+    return exchange->call ? exchange->call->cancel : NULL;
 }
 
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
 static int take_turn(dari_exchange *exchange, size_t size)
 {
     dari_client *client = exchange->client;
-    di_waiter waiter = {.deadline = exchange->deadline};
+    di_waiter waiter = {.deadline = exchange->deadline, .cancel = cancel_of(exchange), .bell = -1};
     int error = di_client_await_turn(client, &waiter);
-    di_waiter_end(&waiter);
+    if (error == DARI_ERRNO && !client->broken)
+        exchange->system_error = errno;
+    di_waiter_end(client, &waiter);
     if (error < 0) {
-        exchange->system_error = client->broken_cause;
+        if (client->broken)
+            exchange->system_error = client->broken_cause;
         return error;
     }
     uint8_t *room;
@@ -111,11 +122,13 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     di_channel_commit(channel, client->message, client->message_size);
     uint64_t after = channel->committed;
     di_client_flush(client);
-    if (client->asleep)
+    if (client->asleep || client->sender)
         di_client_pass_on(client);
     int error = di_client_await_reply(client, waiter);
     exchange->may_have_run = waiter->done || di_channel_sent(channel) >= after;
-    if (error == DARI_DEADLINE && !exchange->may_have_run) {
+    if (error == DARI_ERRNO && !client->broken)
+        exchange->system_error = errno;
+    if (!client->broken && error < 0 && !exchange->may_have_run) {
         exchange->may_have_run = !di_channel_withdraw(channel, before);
         di_client_pass_on(client);
     }
@@ -155,13 +168,13 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     if (exchange->error)
         return NULL;
     dari_client *client = exchange->client;
-    di_waiter waiter = {.deadline = exchange->deadline};
+    di_waiter waiter = {.deadline = exchange->deadline, .cancel = cancel_of(exchange), .bell = -1};
     pthread_mutex_lock(&client->lock);
     exchange->error = send_and_wait(exchange, &waiter);
     if (exchange->error && exchange->error == client->broken)
         exchange->system_error = client->broken_cause;
+    di_waiter_end(client, &waiter);
     pthread_mutex_unlock(&client->lock);
-    di_waiter_end(&waiter);
     if (waiter.oversized)
         exchange->decoder.fault = (dari_fault){.error = DARI_LIMIT,
                                                .field = "the reply",

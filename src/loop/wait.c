@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Who receives, where threads share a client.
  *
- * Any thread that waits may watch the descriptor; one does, and hands the others their replies. The
+ * One of the threads that wait watches the descriptor, and hands the others their replies. The
  * others sleep until they are handed one, or until the watching thread leaves and wakes one of them
- * to watch in its place. A thread that waits for room to send watches too if nobody watches for
- * that: two full sides never lock each other.
+ * to watch in its place. A thread that needs room to send while the watching one does not watch for
+ * that watches for room alone. So somebody receives as long as anybody waits: two full sides never
+ * lock each other. And nobody receives what another thread watches for, without waking it.
+ * Receiving, sending and handing out are done under the lock, and none of them waits.
  *
- * A thread inside poll can't be woken by another one, only by the descriptor. So input is left
- * where it is until no thread polls: as long as it is there it ends every poll, and the last thread
- * to come out of one receives, while those that came before sleep. So no thread polls whose reply
- * has been taken from the descriptor already. Receiving, sending and handing out are done under the
- * lock, and none of them waits. */
+ * A thread sleeps on its condition, or, where it can be cancelled or watches beside another one, by
+ * polling descriptors, one of which is its bell. */
 #include "loop/client.h"
 
 #include "rpc/message.h"
@@ -21,10 +20,38 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 static void wake(di_waiter *waiter)
 {
-    pthread_cond_signal(&waiter->wake);
+    if (waiter->bell < 0) {
+        pthread_cond_signal(&waiter->wake);
+    } else if (!waiter->rung) {
+        waiter->rung = true;
+        eventfd_write(waiter->bell, 1);
+    }
+}
+
+/* Returns 0, or DARI_ERRNO. */
+static int take_bell(dari_client *client, di_waiter *waiter)
+{
+    if (waiter->bell >= 0)
+        return 0;
+    int bell = client->bell_count ? client->bells[--client->bell_count]
+                                  : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bell < 0)
+        return DARI_ERRNO;
+    waiter->bell = bell;
+    return 0;
+}
+
+static void silence(di_waiter *waiter)
+{
+    eventfd_t count;
+    if (waiter->rung)
+        eventfd_read(waiter->bell, &count);
+    waiter->rung = false;
 }
 
 static void wake_all(const dari_client *client)
@@ -42,6 +69,8 @@ static void break_connection(dari_client *client, int error, int cause)
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
     client->channel.connection->ops->shut(client->channel.connection);
     wake_all(client);
+    if (client->sender)
+        wake(client->sender);
 }
 
 static bool turn_is_free(const dari_client *client)
@@ -52,10 +81,8 @@ static bool turn_is_free(const dari_client *client)
 /* Whether somebody watches for all that can come, or is about to. */
 static bool watched(const dari_client *client)
 {
-    if (client->held)
-        return true;
-    return client->polling > 0 && (client->input_waits || client->polling_room > 0 ||
-                                   di_channel_unsent(&client->channel) == 0);
+    return client->held || (client->receiver && (client->receiver_sends || client->sender ||
+                                                 di_channel_unsent(&client->channel) == 0));
 }
 
 void di_client_pass_on(dari_client *client)
@@ -70,6 +97,8 @@ void di_client_pass_on(dari_client *client)
     }
     if (chosen)
         wake(chosen);
+    if (client->sender && !client->receiver && !client->held)
+        wake(client->sender);
 }
 
 /* Puts a reply into memory of its own, for a thread that does not read it where it lies. */
@@ -112,7 +141,7 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
     } else {
         copy_reply(waiter, message);
     }
-    if (waiter->asleep)
+    if (waiter->asleep || waiter == client->sender)
         wake(waiter);
     return 0;
 }
@@ -184,8 +213,29 @@ void di_client_let_go(dari_client *client)
     di_client_pass_on(client);
 }
 
-/* Sleeps until woken or the deadline has passed. */
-static void sleep_until(dari_client *client, di_waiter *self)
+/* Polls for `events` of the connection, 0: for none, and for what else may end the wait. Returns
+ * what there is of them. */
+static short poll_for(dari_client *client, di_waiter *self, short events)
+{
+    struct pollfd descriptors[3] = {
+        {.fd = events ? client->channel.connection->descriptor : -1, .events = events}};
+    nfds_t count = 1;
+    if (self->bell >= 0)
+        descriptors[count++] = (struct pollfd){.fd = self->bell, .events = POLLIN};
+    if (self->cancel)
+        descriptors[count++] = (struct pollfd){.fd = self->cancel->descriptor, .events = POLLIN};
+    pthread_mutex_unlock(&client->lock);
+    int ready = poll(descriptors, count, di_poll_timeout(self->deadline));
+    int cause = errno;
+    pthread_mutex_lock(&client->lock);
+    silence(self);
+    if (ready < 0 && cause != EINTR)
+        break_connection(client, DARI_ERRNO, cause);
+    return ready > 0 ? descriptors[0].revents : 0;
+}
+
+/* Sleeps on the waiter's condition. */
+static void sleep_on_condition(dari_client *client, di_waiter *self)
 {
     if (!self->wake_made) {
         pthread_condattr_t attributes;
@@ -195,65 +245,94 @@ static void sleep_until(dari_client *client, di_waiter *self)
         pthread_condattr_destroy(&attributes);
         self->wake_made = true;
     }
-    di_waiter **link = &client->asleep;
-    while (*link)
-        link = &(*link)->next_asleep;
-    *link = self;
-    self->next_asleep = NULL;
-    self->asleep = true;
     if (self->deadline == DI_NEVER) {
         pthread_cond_wait(&self->wake, &client->lock);
     } else {
         struct timespec until = di_timespec(self->deadline);
         pthread_cond_timedwait(&self->wake, &client->lock, &until);
     }
+}
+
+/* Sleeps until woken or the deadline has passed. Returns 0 or DARI_ERRNO. */
+static int sleep_until(dari_client *client, di_waiter *self)
+{
+    if (self->cancel) {
+        int error = take_bell(client, self);
+        if (error < 0)
+            return error;
+    }
+    di_waiter **link = &client->asleep;
+    while (*link)
+        link = &(*link)->next_asleep;
+    *link = self;
+    self->next_asleep = NULL;
+    self->asleep = true;
+    if (self->bell >= 0)
+        poll_for(client, self, 0);
+    else
+        sleep_on_condition(client, self);
     link = &client->asleep;
     while (*link != self)
         link = &(*link)->next_asleep;
     *link = self->next_asleep;
     self->asleep = false;
+    return 0;
+}
+
+static void send_rest(dari_client *client)
+{
+    di_client_flush(client);
+    if (turn_is_free(client))
+        di_client_pass_on(client);
 }
 
 /* Watches the descriptor, then moves what can be moved. */
 static void watch(dari_client *client, di_waiter *self)
 {
     bool room = di_channel_unsent(&client->channel) > 0;
-    struct pollfd descriptor = {.fd = client->channel.connection->descriptor,
-                                .events = room ? POLLIN | POLLOUT : POLLIN};
-    client->polling++;
-    client->polling_room += room;
-    pthread_mutex_unlock(&client->lock);
-    int ready = poll(&descriptor, 1, di_poll_timeout(self->deadline));
-    int cause = errno;
-    pthread_mutex_lock(&client->lock);
-    client->polling--;
-    client->polling_room -= room;
-    if (client->polling == 0)
-        client->input_waits = false;
-    if (ready < 0 && cause != EINTR)
-        break_connection(client, DARI_ERRNO, cause);
-    if (ready <= 0 || client->broken)
+    client->receiver = self;
+    client->receiver_sends = room;
+    short events = poll_for(client, self, room ? POLLIN | POLLOUT : POLLIN);
+    client->receiver = NULL;
+    if (!events || client->broken)
         return;
-    if (descriptor.revents & ~POLLOUT) {
-        if (client->polling > 0)
-            client->input_waits = true;
-        else
-            receive(client, self);
-    }
-    if (room) {
-        di_client_flush(client);
-        if (turn_is_free(client))
-            di_client_pass_on(client);
-    }
+    if (events & ~POLLOUT)
+        receive(client, self);
+    if (room)
+        send_rest(client);
 }
 
-/* One step of waiting: watches, or sleeps while others do. */
-static void wait_once(dari_client *client, di_waiter *self)
+/* Watches for room to send, while another thread receives. Returns 0 or DARI_ERRNO. */
+static int watch_for_room(dari_client *client, di_waiter *self)
+{
+    int error = take_bell(client, self);
+    if (error < 0)
+        return error;
+    client->sender = self;
+    short events = poll_for(client, self, POLLOUT);
+    client->sender = NULL;
+    if (events && !client->broken)
+        send_rest(client);
+    return 0;
+}
+
+/* One step of waiting: watches, or sleeps while others do. Returns 0 or DARI_ERRNO. */
+static int wait_once(dari_client *client, di_waiter *self)
 {
     if (watched(client))
-        sleep_until(client, self);
-    else
-        watch(client, self);
+        return sleep_until(client, self);
+    if (client->receiver)
+        return watch_for_room(client, self);
+    watch(client, self);
+    return 0;
+}
+
+/* Whether the waiter must give up. */
+static int out_of_time(const di_waiter *waiter)
+{
+    if (di_cancelled(waiter->cancel))
+        return DARI_CANCELLED;
+    return di_now() >= waiter->deadline ? DARI_DEADLINE : 0;
 }
 
 int di_client_await_turn(dari_client *client, di_waiter *waiter)
@@ -261,10 +340,9 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter)
     waiter->wants_turn = true;
     int error = 0;
     while (!client->broken && !turn_is_free(client) && error == 0) {
-        if (di_now() >= waiter->deadline)
-            error = DARI_DEADLINE;
-        else
-            wait_once(client, waiter);
+        error = out_of_time(waiter);
+        if (error == 0)
+            error = wait_once(client, waiter);
     }
     waiter->wants_turn = false;
     if (client->broken)
@@ -279,9 +357,9 @@ int di_client_await_reply(dari_client *client, di_waiter *waiter)
     int error = 0;
     /* Behind a reply that is still being read, there may be ours. */
     while (!waiter->done && error == 0 && (!client->broken || client->held)) {
-        wait_once(client, waiter);
-        if (di_now() >= waiter->deadline)
-            error = DARI_DEADLINE;
+        error = wait_once(client, waiter);
+        if (!waiter->done && error == 0)
+            error = out_of_time(waiter);
     }
     if (!waiter->done)
         di_pending_remove(&client->pending, &waiter->pending);
@@ -291,8 +369,15 @@ int di_client_await_reply(dari_client *client, di_waiter *waiter)
     return client->broken ? client->broken : error;
 }
 
-void di_waiter_end(di_waiter *waiter)
+void di_waiter_end(dari_client *client, di_waiter *waiter)
 {
     if (waiter->wake_made)
         pthread_cond_destroy(&waiter->wake);
+    if (waiter->bell < 0)
+        return;
+    silence(waiter);
+    if (client->bell_count < DI_CLIENT_BELLS)
+        client->bells[client->bell_count++] = waiter->bell;
+    else
+        close(waiter->bell);
 }

@@ -41,6 +41,7 @@
     X(threads_share_a_dying_client)      \
     X(threads_meet_their_own_deadlines)  \
     X(two_threads_poll)                  \
+    X(a_reply_before_the_call_is_sent)   \
     X(replies_behind_one_being_read)     \
     X(a_child_inherits_nothing)          \
     X(an_idle_connection_is_small)       \
@@ -67,7 +68,13 @@
     X(idle_connections_end)              \
     X(a_first_call_is_awaited)           \
     X(interceptors_are_asked_and_told)   \
-    X(requests_are_asked_about)
+    X(requests_are_asked_about)          \
+    X(cancelled_before_the_call)         \
+    X(cancelled_while_waiting)           \
+    X(cancelled_while_sending)           \
+    X(cancelled_while_another_receives)  \
+    X(cancelled_from_a_signal_handler)   \
+    X(a_reply_or_a_cancel)
 
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)

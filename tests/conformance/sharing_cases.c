@@ -153,7 +153,7 @@ static void await_waiters(dari_client *client, unsigned polling, unsigned asleep
     unsigned poll, sleep;
     do {
         pthread_mutex_lock(&client->lock);
-        poll = client->polling;
+        poll = (client->receiver ? 1u : 0u) + (client->sender ? 1u : 0u);
         sleep = 0;
         for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep)
             sleep++;
@@ -174,8 +174,7 @@ void two_threads_poll(test_fixture *fixture)
         dari_client *client = fixture_connect(fixture, NULL);
         di_connection *peer = raw_accept(listener);
         lone_call small = {.client = client, .deadline_ns = 20 * DARI_S};
-        lone_call large = {
-            .client = client, .sent = {LARGE, bytes}, .deadline_ns = 20 * DARI_S};
+        lone_call large = {.client = client, .sent = {LARGE, bytes}, .deadline_ns = 20 * DARI_S};
         uint8_t message[64], reply[64];
         start_lone_call(&small);
         assert_int_equal(raw_read_record(peer, message, sizeof message), 40);
@@ -196,6 +195,36 @@ void two_threads_poll(test_fixture *fixture)
         dari_client_close(client);
     }
     free(bytes);
+    listener->ops->close(listener);
+}
+
+/* A peer may answer before it has the whole call: the thread that still sends it hears of that. */
+void a_reply_before_the_call_is_sent(test_fixture *fixture)
+{
+    enum { LARGE = 8 << 20 };
+    di_listener *listener = raw_listen(fixture);
+    uint8_t *bytes = pattern(LARGE);
+    dari_client *client = fixture_connect(fixture, NULL);
+    di_connection *peer = raw_accept(listener);
+    lone_call small = {.client = client, .deadline_ns = 20 * DARI_S};
+    lone_call large = {.client = client, .sent = {LARGE, bytes}, .deadline_ns = 20 * DARI_S};
+    uint8_t message[64], reply[64];
+    start_lone_call(&small);
+    assert_int_equal(raw_read_record(peer, message, sizeof message), 40);
+    await_waiters(client, 1, 0);
+    start_lone_call(&large);
+    await_waiters(client, 2, 0);
+    uint8_t *end = raw_reply(reply, dari_get_u32(message) + 1);
+    dari_put_u32(end, LARGE);
+    raw_send_record(peer, reply, (size_t)(end + 4 - reply));
+    pthread_join(large.thread, NULL);
+    assert_int_equal(large.result, 0);
+    assert_true(large.took_ns < 15 * DARI_S);
+    raw_close(peer);
+    pthread_join(small.thread, NULL);
+    assert_int_equal(small.result, DARI_CLOSED);
+    free(bytes);
+    dari_client_close(client);
     listener->ops->close(listener);
 }
 
