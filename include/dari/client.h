@@ -2,7 +2,29 @@
 /* Clients: the calling side of one connection.
  *
  * A client may be shared by threads. It needs no loop and no thread of its own: whoever calls,
- * waits. A process that inherits a client over fork gets DARI_FORKED from it. */
+ * waits. A process that inherits a client over fork gets DARI_FORKED from it.
+ *
+ * For a procedure ADD there are three functions:
+ *
+ *   add_1(client, &arg, &ret, &call)                 calls, and waits for the result
+ *   add_1_start(client, &arg, &call, done, user)     calls, and returns at once; `done` gets the
+ *                                                    result later
+ *   nothing_1_oneway(client, &call)                  where the result is void: sends the call, and
+ *                                                    waits for no reply
+ *
+ * Calls in flight. Where add_1_start returns 0, `done` is called exactly once: with the result, or
+ * with NULL (nothing, where the result is void) and the error in the call context. Otherwise it is
+ * not called. The context must live until then, and is not looked at after. The argument may go
+ * once add_1_start has returned. The result and what it holds lie in the context: they last until
+ * that is started again, reset or ended, so that whoever wants to keep a result keeps the context.
+ *
+ * `done` runs within dari_client_dispatch, dari_client_wait or dari_client_close, one at a time,
+ * and nowhere else: a synchronous call never runs it. It may start calls, make synchronous ones,
+ * and end or start again its own context; it may not dispatch, wait for or close the client.
+ *
+ * Any thread may start calls at any time, while another one dispatches too. What was started is
+ * sent together, by the next dispatch or wait, at once where another thread sleeps in the client's
+ * loop, and where much has gathered. */
 #ifndef DARI_CLIENT_H
 #define DARI_CLIENT_H
 
@@ -18,16 +40,24 @@ extern "C" {
 /* The largest message that is sent or received where nothing else is said: 16 MiB. */
 #define DARI_MESSAGE_MAX_DEFAULT ((size_t)16 << 20)
 
+/* Where this much waits to be sent, starting a call fails with DARI_FULL: 1 MiB. One message may go
+ * beyond it. */
+#define DARI_CLIENT_QUEUED_MAX_DEFAULT ((size_t)1 << 20)
+/* The most calls that one dispatch ends before it returns 1. */
+#define DARI_CLIENT_DISPATCH_MAX 256u
+
 typedef struct dari_client dari_client;
 
 /* A zeroed structure means the defaults. */
 typedef struct dari_client_options {
-    uint64_t deadline_ns;  /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
-    size_t message_max;    /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT */
-    size_t decode_budget;  /* bytes of memory for one result; 0: DARI_DECODE_BUDGET_DEFAULT */
-    uint32_t accept;       /* enum dari_accept: what is tolerated in results */
-    dari_call *call;       /* NULL, or the context whose deadline limits connecting (name look-up
-                              included) and which receives the details of a failure */
+    uint64_t deadline_ns; /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
+    size_t message_max;   /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT */
+    size_t queued_max;    /* bytes that may wait to be sent before a call is no longer added to
+                             them; 0: DARI_CLIENT_QUEUED_MAX_DEFAULT */
+    size_t decode_budget; /* bytes of memory for one result; 0: DARI_DECODE_BUDGET_DEFAULT */
+    uint32_t accept;      /* enum dari_accept: what is tolerated in results */
+    dari_call *call;      /* NULL, or the context whose deadline limits connecting (name look-up
+                             included) and which receives the details of a failure */
 } dari_client_options;
 
 /* Connects to `address` ("unix:/path", "unix:@name", "tcp://host:port"). `options` may be NULL and
@@ -40,8 +70,22 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
 /* Calls procedure 0 of a program, which every server answers (RFC 5531, section 12.1). */
 int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, dari_call *call);
 
-/* Closes the connection and frees the client. No call may be in progress. Results stay valid until
- * their call context ends. Takes NULL. */
+/* For a loop of one's own: wait until the descriptor is readable, for at most
+ * dari_client_timeout_ns, then call dispatch. The thread that waits asks for the time-out, right
+ * before it does; one loop at a time. Dispatch never waits; it returns 1 where more is ready and it
+ * wants to be called again at once, 0 where the descriptor or the time-out will tell, or an error:
+ * DARI_FORKED, DARI_INVALID within `done`, DARI_ERRNO or DARI_NO_MEMORY where the descriptor cannot
+ * be made. A connection that is lost is an error of the calls, not of dispatch. */
+int dari_client_descriptor(dari_client *client);      /* the same for as long as the client lives */
+uint64_t dari_client_timeout_ns(dari_client *client); /* UINT64_MAX: no limit */
+int dari_client_dispatch(dari_client *client);
+
+/* Makes progress until no call is in flight, at most for `allowed_ns` (UINT64_MAX: as long as the
+ * deadlines of the calls take). Returns 0, DARI_DEADLINE, or an error as dispatch does. */
+int dari_client_wait(dari_client *client, uint64_t allowed_ns);
+
+/* Closes the connection and frees the client. Calls in flight end with DARI_CLOSED; no function of
+ * the client may be in progress. Results stay valid until their call context ends. Takes NULL. */
 void dari_client_close(dari_client *client);
 
 #ifdef __cplusplus

@@ -19,7 +19,7 @@ extern "C" {
 /* Generated code states the version of this contract that it was written for. A compiler refuses it
  * where this header is not in the range, the library where it runs another one. */
 #define DARI_GENERATOR_OLDEST 1
-#define DARI_GENERATOR_NEWEST 2
+#define DARI_GENERATOR_NEWEST 1
 
 /* One procedure. `serve` decodes the arguments, calls the handler and replies; it returns 0 or the
  * error that the runtime answers with; which of them promise that nothing was done, server.h says.
@@ -56,6 +56,7 @@ typedef struct dari_exchange {
     uint32_t xid;
     int error;
     int system_error;
+    bool queued; /* the message waits for no turn, and nobody for its reply */
     bool may_have_run;
     bool holds; /* the reply lies in the connection, which waits until it is decoded */
 } dari_exchange;
@@ -75,6 +76,28 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange);
 /* Ends the call: `at` is where decoding the result ended. Returns 0 or the error, and fills in the
  * call context. */
 int dari_exchange_end(dari_exchange *exchange, const uint8_t *at);
+
+/* Asynchronous and one-way calls begin with dari_exchange_begin_queued instead of
+ * dari_exchange_begin; what an earlier result in the context held is given back. */
+void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
+                                const dari_interface *interface, uint32_t index, dari_call *call);
+
+/* The caller's function, to be cast back to its own type before it is called. */
+typedef void dari_done(void);
+
+/* Decodes the result at `result`, unless that is NULL, ends the exchange, and calls `done`. */
+typedef void dari_finish(dari_exchange *exchange, const uint8_t *result, dari_done *done,
+                         void *user);
+
+/* Puts the call among those in flight. Returns 0, and `finish` will be called once, or the error,
+ * and it will not. */
+int dari_exchange_start(dari_exchange *exchange, dari_finish *finish, dari_done *done, void *user);
+
+/* Takes memory of the call context for a result, or fails the call and returns NULL. */
+void *dari_exchange_take(dari_exchange *exchange, size_t size);
+
+/* Sends a call whose reply nobody waits for. Returns 0 or the error. */
+int dari_exchange_post(dari_exchange *exchange);
 
 /* The server's side, used by the generated `serve` functions. */
 

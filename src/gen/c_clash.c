@@ -56,6 +56,7 @@ static void add_type(name_list *list, const di_type *type, const char *what)
 static void add_version(name_list *list, const di_program *program, const di_version *version)
 {
     static const char *const parts[] = {"interface", "handlers", "serve", "procedures"};
+    static const char *const stub_parts[] = {"start", "done", "oneway"};
     const char *name = di_c_version_name(list->writer, program, version);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         add(list, di_c_string(list->writer, "%s_%s", name, parts[i]), version->position,
@@ -63,6 +64,12 @@ static void add_version(name_list *list, const di_program *program, const di_ver
     for (const di_procedure *p = version->procedures; p; p = p->next) {
         const char *stub = di_c_stub_name(list->writer, p, version);
         add(list, stub, p->position, "procedure's stub");
+        for (size_t i = 0; i < (di_c_is_void(p->result) ? 3 : 2); i++)
+            add(list, di_c_string(list->writer, "%s_%s", stub, stub_parts[i]), p->position,
+                "procedure's stub");
+        add(list, di_c_string(list->writer, "finish_%s", stub), p->position, "procedure's stub");
+        if (!di_c_is_void(p->arguments))
+            add(list, di_c_string(list->writer, "put_%s", stub), p->position, "procedure's stub");
         add(list, di_c_string(list->writer, "serve_%s", stub), p->position, "procedure's server");
         add(list, di_c_string(list->writer, "%s_reply", stub), p->position, "procedure's reply");
         if (p->arguments && p->arguments->next)

@@ -2,17 +2,12 @@
 #include "gen/c_program.h"
 
 #include "gen/c_codec.h"
+#include "gen/c_stub.h"
 #include "gen/c_types.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The three functions of an argument or result, by the middle of their names: "xdr_", "entry". */
-typedef struct codec_name {
-    const char *verb_prefix;
-    const char *name;
-} codec_name;
 
 const char *di_c_stub_name(di_c_writer *writer, const di_procedure *procedure,
                            const di_version *version)
@@ -34,7 +29,7 @@ static const char *handler_name(di_c_writer *writer, const di_procedure *procedu
     return di_c_member(writer, di_c_lower(writer, procedure->name));
 }
 
-static bool is_void(const di_declaration *declaration)
+bool di_c_is_void(const di_declaration *declaration)
 {
     return !declaration || declaration->type->kind == DI_VOID;
 }
@@ -82,7 +77,7 @@ const di_declaration *di_c_argument(di_c_writer *writer, const di_procedure *pro
                                     const di_version *version)
 {
     const di_declaration *first = procedure->arguments;
-    if (is_void(first))
+    if (di_c_is_void(first))
         return NULL;
     if (!first->next)
         return first;
@@ -145,24 +140,24 @@ static bool has_own_codec(const di_declaration *declaration)
     return di_c_is_netbuf(declaration->type) || !di_c_is_builtin(declaration->type);
 }
 
-static codec_name codec_of(di_c_writer *writer, const di_declaration *declaration)
+di_c_value_codec di_c_codec_of(di_c_writer *writer, const di_declaration *declaration)
 {
     if (has_own_codec(declaration))
-        return (codec_name){"xdr_", di_c_codec_name(writer, declaration->type)};
+        return (di_c_value_codec){"xdr_", di_c_codec_name(writer, declaration->type)};
     di_declaration resolved = di_c_resolve(declaration);
-    return (codec_name){"plain_", static_codec_name(writer, &resolved)};
+    return (di_c_value_codec){"plain_", static_codec_name(writer, &resolved)};
 }
 
 /* Before C23 a pointer to an array does not become one to a constant array by itself: arguments
  * that are arrays are not constant, and codecs are given them with a cast. */
-static bool is_array(const di_declaration *declaration)
+bool di_c_is_array(const di_declaration *declaration)
 {
     return di_c_resolve(declaration).shape == DI_FIXED;
 }
 
 static void static_codec(di_c_writer *writer, const di_declaration *declaration, di_text *names)
 {
-    if (is_void(declaration) || has_own_codec(declaration))
+    if (di_c_is_void(declaration) || has_own_codec(declaration))
         return;
     di_declaration resolved = di_c_resolve(declaration);
     if (has_own_codec(&resolved))
@@ -175,7 +170,7 @@ static void static_codec(di_c_writer *writer, const di_declaration *declaration,
     di_c_codec codec = {.name = name,
                         .storage = "static ",
                         .verb_prefix = "plain_",
-                        .in = di_c_pointer(writer, &resolved, !is_array(&resolved), "value"),
+                        .in = di_c_pointer(writer, &resolved, !di_c_is_array(&resolved), "value"),
                         .out = di_c_pointer(writer, &resolved, false, "value"),
                         .field = name,
                         .declaration = &resolved};
@@ -202,43 +197,34 @@ void di_c_static_codecs(di_c_writer *writer, const di_unit *unit)
 }
 
 /* `name` as the codecs take it. */
-static const char *constant_value(di_c_writer *writer, const di_declaration *d, const char *name)
+const char *di_c_constant_value(di_c_writer *writer, const di_declaration *d, const char *name)
 {
-    if (!is_array(d) || !has_own_codec(d))
+    if (!di_c_is_array(d) || !has_own_codec(d))
         return name;
     return di_c_string(writer, "(const %s *)%s", di_c_type_text(writer, d->type, false), name);
 }
 
 /* ", const pair *arg, int32_t *ret" */
-static const char *value_parameters(di_c_writer *writer, const di_declaration *argument,
-                                    const di_declaration *result)
+const char *di_c_value_parameters(di_c_writer *writer, const di_declaration *argument,
+                                  const di_declaration *result)
 {
     const char *in = "", *out = "";
     if (argument)
-        in =
-            di_c_string(writer, ", %s", di_c_pointer(writer, argument, !is_array(argument), "arg"));
-    if (!is_void(result))
+        in = di_c_string(writer, ", %s",
+                         di_c_pointer(writer, argument, !di_c_is_array(argument), "arg"));
+    if (!di_c_is_void(result))
         out = di_c_string(writer, ", %s", di_c_pointer(writer, result, false, "ret"));
     return di_c_string(writer, "%s%s", in, out);
-}
-
-static const char *stub_signature(di_c_writer *writer, const di_procedure *procedure,
-                                  const di_version *version)
-{
-    const di_declaration *argument = di_c_argument(writer, procedure, version);
-    return di_c_string(writer, "int %s(dari_client *client%s, dari_call *call)",
-                       di_c_stub_name(writer, procedure, version),
-                       value_parameters(writer, argument, procedure->result));
 }
 
 static const char *reply_signature(di_c_writer *writer, const di_procedure *procedure,
                                    const di_version *version)
 {
     const char *value = "";
-    if (!is_void(procedure->result))
+    if (!di_c_is_void(procedure->result))
         value = di_c_string(
             writer, ", %s",
-            di_c_pointer(writer, procedure->result, !is_array(procedure->result), "ret"));
+            di_c_pointer(writer, procedure->result, !di_c_is_array(procedure->result), "ret"));
     return di_c_string(writer, "int %s_reply(dari_request *request%s)",
                        di_c_stub_name(writer, procedure, version), value);
 }
@@ -256,7 +242,7 @@ static void handler_table(di_c_writer *writer, const di_program *program, const 
     writer->handlers = version;
     for (const di_procedure *p = version->procedures; p; p = p->next)
         di_c_line(writer, "int (*%s)(dari_request *request%s);", handler_name(writer, p),
-                  value_parameters(writer, di_c_argument(writer, p, version), p->result));
+                  di_c_value_parameters(writer, di_c_argument(writer, p, version), p->result));
     if (!version->procedures)
         di_c_line(writer, "char empty;");
     writer->handlers = NULL;
@@ -281,21 +267,6 @@ void di_c_program_types(di_c_writer *writer, const di_c_numbers *numbers, const 
     }
 }
 
-/* The attribute that says which pointers must be given; a result that holds memory needs a context.
- */
-static const char *nonnull(di_c_writer *writer, const di_procedure *procedure)
-{
-    unsigned last = 1;
-    if (!is_void(procedure->arguments))
-        last++;
-    if (!is_void(procedure->result))
-        last++;
-    if (!is_void(procedure->result) && di_measure_declaration(procedure->result).holds_memory)
-        last++;
-    static const char *const lists[] = {"", "1", "1, 2", "1, 2, 3", "1, 2, 3, 4"};
-    return di_c_string(writer, "__attribute__((nonnull(%s)))", lists[last]);
-}
-
 void di_c_program_prototypes(di_c_writer *writer, const di_program *program)
 {
     for (const di_version *v = program->versions; v; v = v->next) {
@@ -311,11 +282,10 @@ void di_c_program_prototypes(di_c_writer *writer, const di_program *program)
                   "void *user);",
                   name, name);
         for (const di_procedure *p = v->procedures; p; p = p->next) {
+            di_c_stub_prototypes(writer, p, v);
             di_c_line(writer, "%s", "");
-            di_c_line(writer, "/* %s: calls %s; answers it later, at a server. */",
+            di_c_line(writer, "/* %s: answers %s later than its handler returns. */",
                       di_c_place(writer, p->position), p->name);
-            di_c_line(writer, "%s", stub_signature(writer, p, v));
-            di_c_line(writer, "    %s;", nonnull(writer, p));
             di_c_line(writer, "%s;", reply_signature(writer, p, v));
         }
     }
@@ -344,47 +314,13 @@ static uint32_t sorted_procedures(di_c_writer *writer, const di_version *version
     return count;
 }
 
-static void write_stub(di_c_writer *writer, const di_program *program, const di_version *version,
-                       const di_procedure *procedure, uint32_t index)
-{
-    const di_declaration *argument = di_c_argument(writer, procedure, version);
-    di_c_line(writer, "%s", "");
-    di_c_line(writer, "/* %s */", di_c_place(writer, procedure->position));
-    di_c_line(writer, "%s", stub_signature(writer, procedure, version));
-    di_c_line(writer, "{");
-    di_c_line(writer, "dari_exchange exchange;");
-    di_c_line(writer, "dari_exchange_begin(&exchange, client, &%s_interface, %u, call);",
-              di_c_version_name(writer, program, version), index);
-    if (argument) {
-        codec_name codec = codec_of(writer, argument);
-        const char *value = constant_value(writer, argument, "arg");
-        di_c_line(writer, "int64_t size = %ssize_%s(&exchange.encoder, %s);", codec.verb_prefix,
-                  codec.name, value);
-        di_c_line(writer, "uint8_t *argument = dari_exchange_reserve(&exchange, size);");
-        di_c_line(writer, "if (argument)");
-        di_c_line(writer, "    %sencode_%s(&exchange.encoder, argument, %s);", codec.verb_prefix,
-                  codec.name, value);
-    } else {
-        di_c_line(writer, "dari_exchange_reserve(&exchange, 0);");
-    }
-    di_c_line(writer, "const uint8_t *result = dari_exchange_send(&exchange);");
-    if (!is_void(procedure->result)) {
-        codec_name codec = codec_of(writer, procedure->result);
-        di_c_line(writer, "if (result)");
-        di_c_line(writer, "    result = %sdecode_%s(&exchange.decoder, result, ret);",
-                  codec.verb_prefix, codec.name);
-    }
-    di_c_line(writer, "return dari_exchange_end(&exchange, result);");
-    di_c_line(writer, "}");
-}
-
 /* Decodes the argument on the server into the request's memory. */
 static void write_argument_decoding(di_c_writer *writer, const di_declaration *argument)
 {
     di_c_line(writer, "dari_decoder *decoder = dari_request_decoder(request);");
     di_c_line(writer, "const uint8_t *at = dari_request_arguments(request);");
     if (argument) {
-        codec_name codec = codec_of(writer, argument);
+        di_c_value_codec codec = di_c_codec_of(writer, argument);
         di_c_line(writer, "%s = dari_request_take(request, sizeof *arg);",
                   di_c_pointer(writer, argument, false, "arg"));
         di_c_line(writer, "if (!arg)");
@@ -398,12 +334,12 @@ static void write_argument_decoding(di_c_writer *writer, const di_declaration *a
 /* Writes the result at the server into the reply. */
 static void write_result(di_c_writer *writer, const di_declaration *result)
 {
-    if (is_void(result)) {
+    if (di_c_is_void(result)) {
         di_c_line(writer, "dari_request_reserve(request, 0);");
         return;
     }
-    codec_name codec = codec_of(writer, result);
-    const char *value = constant_value(writer, result, "ret");
+    di_c_value_codec codec = di_c_codec_of(writer, result);
+    const char *value = di_c_constant_value(writer, result, "ret");
     di_c_line(writer, "dari_encoder *encoder = dari_request_encoder(request);");
     di_c_line(writer, "int64_t size = %ssize_%s(encoder, %s);", codec.verb_prefix, codec.name,
               value);
@@ -417,7 +353,7 @@ static void write_server_side(di_c_writer *writer, const di_program *program,
                               const di_version *version, const di_procedure *procedure)
 {
     const di_declaration *argument = di_c_argument(writer, procedure, version);
-    bool has_result = !is_void(procedure->result);
+    bool has_result = !di_c_is_void(procedure->result);
     const char *handler = handler_name(writer, procedure);
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, procedure->position));
@@ -466,7 +402,7 @@ static void write_interface(di_c_writer *writer, const di_program *program,
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, version->position));
     di_c_line(writer, "const dari_interface %s_interface = {", name);
-    di_c_line(writer, ".generator = 2,");
+    di_c_line(writer, ".generator = 1,");
     di_c_line(writer, ".program = 0x%08xu,", program->number);
     di_c_line(writer, ".version = %u,", version->number);
     di_c_line(writer, ".name = \"%s\",", version->name);
@@ -491,6 +427,6 @@ void di_c_program_functions(di_c_writer *writer, const di_program *program)
             write_server_side(writer, program, v, procedures[i]);
         write_interface(writer, program, v, procedures, count);
         for (uint32_t i = 0; i < count; i++)
-            write_stub(writer, program, v, procedures[i], i);
+            di_c_stub_functions(writer, program, v, procedures[i], i);
     }
 }

@@ -204,9 +204,9 @@ bool di_c_is_hidden(di_c_writer *writer, const char *name)
 {
     /* Sorted. */
     static const char *const hiding[] = {
-        "arg",      "argument", "at",     "call",    "client",  "decoder", "encoder",
-        "exchange", "handlers", "number", "present", "request", "result",  "ret",
-        "server",   "size",     "status", "table",   "user",    "value",
+        "arg",     "argument", "at",       "call",   "client",  "decoder", "done",
+        "encoder", "exchange", "handlers", "number", "present", "request", "result",
+        "ret",     "server",   "size",     "status", "table",   "user",    "value",
     };
     const di_procedure *p = writer->handlers ? writer->handlers->procedures : NULL;
     for (; p; p = p->next)

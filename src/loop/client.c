@@ -55,6 +55,7 @@ static int make_client(const char *address, const dari_client_options *options,
     if (!client)
         return DARI_NO_MEMORY;
     client->deadline_ns = options->deadline_ns ? options->deadline_ns : DARI_DEADLINE_DEFAULT_NS;
+    client->queued_max = options->queued_max ? options->queued_max : DARI_CLIENT_QUEUED_MAX_DEFAULT;
     client->decode_budget =
         options->decode_budget ? options->decode_budget : DARI_DECODE_BUDGET_DEFAULT;
     client->accept = options->accept;
@@ -121,6 +122,15 @@ void dari_client_close(dari_client *client)
 {
     if (!client)
         return;
+    if (client->channel.connection && !di_forked(&client->guard)) {
+        pthread_mutex_lock(&client->lock);
+        di_client_break(client, DARI_CLOSED, 0);
+        di_loop_close(client);
+        pthread_mutex_unlock(&client->lock);
+    }
+    di_flights_end(client);
+    di_loop_end(client);
+    di_pending_end(&client->pending);
     di_channel_close(&client->channel);
     /* Where a thread of the parent holds the lock, its copy in a child can't be destroyed. */
     if (!di_forked(&client->guard))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The client behind dari_client, shared by client.c (its life), exchange.c (one call) and wait.c
- * (who receives).
+/* The client behind dari_client, shared by client.c (its life), exchange.c (one call), wait.c (who
+ * receives), flight.c (calls that nobody waits for) and progress.c (the loop in which they end).
  *
  * Threads: `lock` guards everything below it. Two things are done without it, each by the one
  * thread that has announced it: writing an argument into the lent room (`writing`), and decoding a
@@ -12,6 +12,7 @@
 #include "base/fork_guard.h"
 #include "loop/cancel.h"
 #include "loop/channel.h"
+#include "loop/flight.h"
 #include "rpc/pending.h"
 
 #include <dari/client.h>
@@ -28,7 +29,8 @@ typedef struct di_waiter {
     struct di_waiter *next_asleep;
     uint64_t deadline;
     const dari_cancel *cancel; /* or NULL */
-    bool wants_turn;           /* it waits to send */
+    bool wants_turn;           /* it waits to send, */
+    size_t room;               /* until less than so many bytes are unsent */
     bool done;                 /* its reply is there, or `error` */
     bool in_place;             /* the reply lies in the connection, which is held for this thread */
     bool asleep;               /* it is in the list of sleepers, in `wake` */
@@ -43,9 +45,28 @@ typedef struct di_waiter {
     size_t reply_max; /* and may have */
 } di_waiter;
 
+/* The client in a loop: progress.c. */
+typedef struct di_client_loop {
+    bool made;
+    int descriptor;  /* the epoll that users wait for */
+    int wake;        /* an eventfd in it */
+    bool rung;       /* wake is readable */
+    bool wants_room; /* the connection is watched for room to send, too */
+    bool armed;      /* a thread of the user's has been told how long it may sleep */
+    pthread_t armed_by;
+    bool waiting; /* a thread sleeps in dari_client_wait, on the descriptor */
+    pthread_t waiting_by;
+    uint64_t until;    /* when these wake up by themselves */
+    unsigned sleepers; /* threads in dari_client_wait that sleep while another one works */
+    pthread_cond_t idle;
+    bool dispatching;
+    pthread_t dispatcher;
+} di_client_loop;
+
 struct dari_client {
     di_fork_guard guard;
     uint64_t deadline_ns;
+    size_t queued_max;
     size_t decode_budget;
     uint32_t accept;
     char *address;
@@ -58,17 +79,21 @@ struct dari_client {
     bool receiver_sends; /* and to send what is left */
     di_waiter *sender;   /* a thread that waits for the descriptor to send only */
     bool writing;        /* a thread writes its argument */
+    bool flush_wanted;   /* and is to send, after that, what others had to leave */
     uint8_t *message;    /* the message being written */
     size_t message_size;
     int bells[DI_CLIENT_BELLS]; /* eventfds that no waiter has */
     unsigned bell_count;
+    bool landing; /* what is received may be used where it lies by the dispatching thread */
+    di_flights flights;
+    di_client_loop loop;
     bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */
     int broken_cause; /* its errno, or 0 */
 };
 
-/* Waits until the waiter may send: nobody writes, and everything before is sent. Called with the
- * lock held. Returns 0, DARI_DEADLINE, DARI_CANCELLED, DARI_ERRNO or the error that
+/* Waits until the waiter may send: nobody writes, and less than waiter->room is unsent. Called with
+ * the lock held. Returns 0, DARI_DEADLINE, DARI_CANCELLED, DARI_ERRNO or the error that
  * ended the connection. */
 int di_client_await_turn(dari_client *client, di_waiter *waiter);
 
@@ -76,8 +101,20 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter);
  * cancelled (DARI_CANCELLED). Called with the lock held. */
 int di_client_await_reply(dari_client *client, di_waiter *waiter);
 
-/* Sends what is committed, without waiting. Called with the lock held; an error ends the
- * connection, and comes to all who wait. */
+/* Waits until the first `committed` bytes are sent. As above. */
+int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t committed);
+
+/* Ends the connection: all who wait, and all calls in flight, get the error. `cause`: the errno of
+ * DARI_ERRNO. Called with the lock held. */
+void di_client_break(dari_client *client, int error, int cause);
+
+/* Hands out what has been received; receives without waiting and hands that out. Called with the
+ * lock held, while the reply of nobody is held. */
+void di_client_hand_out(dari_client *client);
+void di_client_receive(dari_client *client);
+
+/* Sends what is committed, without waiting; or leaves that to the thread that writes its argument.
+ * Called with the lock held; an error ends the connection, and comes to all who wait. */
 void di_client_flush(dari_client *client);
 
 /* The reply that was read where it lies is used no more: what came after it is handed out. Called
@@ -90,6 +127,27 @@ void di_client_pass_on(dari_client *client);
 
 /* Gives a waiter's resources back; its reply is not among them. Called with the lock held. */
 void di_waiter_end(dari_client *client, di_waiter *waiter);
+
+/* The loop. All are called with the lock held. */
+
+/* Makes it where it is not there. Returns 0 or DARI_ERRNO. */
+int di_loop_make(dari_client *client);
+void di_loop_end(dari_client *client);
+/* The connection is there, or is lost. */
+int di_loop_attach(dari_client *client);
+void di_loop_detach(dari_client *client);
+/* Whether what is left to be sent waits for room. */
+void di_loop_want_room(dari_client *client, bool wants);
+/* Something is ready for the thread that sleeps in the loop, if one does. */
+void di_loop_wake(dari_client *client);
+/* The last call in flight has ended. */
+void di_loop_idle(dari_client *client);
+/* A call was added to the output. */
+void di_loop_queued(dari_client *client, uint64_t deadline);
+/* Whether this thread dispatches, and will send what is committed. */
+bool di_loop_sends(const dari_client *client);
+/* Calls the callers' functions of all that have landed. */
+void di_loop_close(dari_client *client);
 
 /* Clears what a call context tells, and states who is called, what for and how long that may take.
  */

@@ -9,11 +9,10 @@
  * A reply is decoded where it lies in the connection's memory, and what a result points to is
  * copied into the arena of the call context: so a result outlives the connection, and a context
  * that is used again allocates nothing. */
-#include "base/clock.h"
-#include "loop/client.h"
-#include "rpc/message.h"
+#include "loop/exchange.h"
 
-#include <dari/interface.h>
+#include "base/clock.h"
+#include "rpc/message.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,23 +40,53 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
         exchange->error = DARI_CANCELLED;
 }
 
-static const dari_cancel *cancel_of(const dari_exchange *exchange)
+const dari_cancel *di_exchange_cancel(const dari_exchange *exchange)
 {
     return exchange->call ? exchange->call->cancel : NULL;
+}
+
+void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
+                                const dari_interface *interface, uint32_t index, dari_call *call)
+{
+    dari_arena_reset(&call->arena);
+    dari_exchange_begin(exchange, client, interface, index, call);
+    exchange->queued = true;
+}
+
+/* A call that nobody waits for is not added to a full output. Called with the lock held. */
+static int check_room(dari_client *client)
+{
+    if (di_channel_unsent(&client->channel) < client->queued_max)
+        return 0;
+    di_client_flush(client);
+    if (client->broken)
+        return client->broken;
+    return di_channel_unsent(&client->channel) < client->queued_max ? 0 : DARI_FULL;
+}
+
+static di_waiter make_waiter(const dari_exchange *exchange)
+{
+    return (di_waiter){
+        .deadline = exchange->deadline, .cancel = di_exchange_cancel(exchange), .bell = -1};
 }
 
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
 static int take_turn(dari_exchange *exchange, size_t size)
 {
     dari_client *client = exchange->client;
-    di_waiter waiter = {.deadline = exchange->deadline, .cancel = cancel_of(exchange), .bell = -1};
+    di_waiter waiter = make_waiter(exchange);
+    waiter.room = exchange->queued ? SIZE_MAX : client->loop.made ? client->queued_max : 1;
     int error = di_client_await_turn(client, &waiter);
+    if (error == 0 && exchange->queued)
+        error = check_room(client);
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;
     di_waiter_end(client, &waiter);
     if (error < 0) {
         if (client->broken)
             exchange->system_error = client->broken_cause;
+        if (error == DARI_FULL)
+            di_client_pass_on(client);
         return error;
     }
     uint8_t *room;
@@ -104,44 +133,104 @@ static void write_header(const dari_exchange *exchange, uint8_t *message)
     di_call_header_encode(message, &header);
 }
 
+void di_exchange_commit(dari_exchange *exchange)
+{
+    dari_client *client = exchange->client;
+    client->writing = false;
+    write_header(exchange, client->message);
+    di_channel_commit(&client->channel, client->message, client->message_size);
+}
+
+void di_exchange_release(dari_exchange *exchange)
+{
+    dari_client *client = exchange->client;
+    client->writing = false;
+    di_channel_release(&client->channel);
+    if (client->flush_wanted)
+        di_client_flush(client);
+    di_client_pass_on(client);
+}
+
+/* Whether the message that was the output from `before` to `after` may yet run, after an error:
+ * it is taken back where nothing of it is sent, and nothing follows it. */
+static bool may_run(dari_client *client, uint64_t before, uint64_t after)
+{
+    di_channel *channel = &client->channel;
+    if (di_channel_sent(channel) >= after)
+        return true;
+    if (client->broken)
+        return false;
+    bool last = channel->committed == after && !client->writing;
+    bool may = !last || !di_channel_withdraw(channel, before);
+    di_client_pass_on(client);
+    return may;
+}
+
 /* Sends the message and waits for its reply. Called with the lock held. */
 static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
 {
     dari_client *client = exchange->client;
-    di_channel *channel = &client->channel;
-    client->writing = false;
     if (client->broken) {
-        di_channel_release(channel);
-        di_client_pass_on(client);
+        di_exchange_release(exchange);
         return client->broken;
     }
-    uint64_t before = channel->committed;
+    uint64_t before = client->channel.committed;
     di_pending_add(&client->pending, &waiter->pending);
     exchange->xid = waiter->pending.xid;
-    write_header(exchange, client->message);
-    di_channel_commit(channel, client->message, client->message_size);
-    uint64_t after = channel->committed;
+    di_exchange_commit(exchange);
+    uint64_t after = client->channel.committed;
     di_client_flush(client);
     if (client->asleep || client->sender)
         di_client_pass_on(client);
     int error = di_client_await_reply(client, waiter);
-    exchange->may_have_run = waiter->done || di_channel_sent(channel) >= after;
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;
-    if (!client->broken && error < 0 && !exchange->may_have_run) {
-        exchange->may_have_run = !di_channel_withdraw(channel, before);
-        di_client_pass_on(client);
-    }
+    exchange->may_have_run = waiter->done || may_run(client, before, after);
     return error;
 }
 
-/* Reads the header of the reply, and makes the decoder ready for the result. */
-static const uint8_t *open_reply(dari_exchange *exchange, const di_waiter *waiter)
+/* Sends a message that gets no reply. Called with the lock held. */
+static int send_only(dari_exchange *exchange, di_waiter *waiter)
+{
+    dari_client *client = exchange->client;
+    if (client->broken) {
+        di_exchange_release(exchange);
+        return client->broken;
+    }
+    uint64_t before = client->channel.committed;
+    exchange->xid = client->pending.next_xid++;
+    di_exchange_commit(exchange);
+    uint64_t after = client->channel.committed;
+    int error = 0;
+    exchange->may_have_run = true;
+    if (di_loop_sends(client) && !client->flush_wanted)
+        return 0;
+    di_client_flush(client);
+    if (di_channel_sent(&client->channel) < after)
+        error = di_client_await_sent(client, waiter, after);
+    else if (client->asleep || client->sender)
+        di_client_pass_on(client);
+    if (error == DARI_ERRNO && !client->broken)
+        exchange->system_error = errno;
+    if (error < 0)
+        exchange->may_have_run = may_run(client, before, after);
+    return error;
+}
+
+void di_exchange_oversized(dari_exchange *exchange, size_t found, size_t allowed)
+{
+    exchange->decoder.fault = (dari_fault){.error = DARI_LIMIT,
+                                           .field = "the reply",
+                                           .found = (int64_t)found,
+                                           .allowed = (int64_t)allowed};
+}
+
+const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t size)
 {
     dari_call *call = exchange->call;
     di_reply_header header;
     const uint8_t *results;
-    exchange->error = di_reply_header_decode(waiter->reply, waiter->reply_size, &header, &results);
+    exchange->error = di_reply_header_decode(reply, size, &header, &results);
     if (exchange->error == 0)
         exchange->error = header.error;
     if (exchange->error) {
@@ -155,7 +244,7 @@ static const uint8_t *open_reply(dari_exchange *exchange, const di_waiter *waite
         return NULL;
     }
     dari_arena *arena = call ? &call->arena : NULL;
-    dari_decoder_init(&exchange->decoder, waiter->reply, waiter->reply_size, arena);
+    dari_decoder_init(&exchange->decoder, reply, size, arena);
     exchange->decoder.accept = exchange->client->accept;
     exchange->decoder.borrow = false;
     if (arena)
@@ -168,7 +257,7 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     if (exchange->error)
         return NULL;
     dari_client *client = exchange->client;
-    di_waiter waiter = {.deadline = exchange->deadline, .cancel = cancel_of(exchange), .bell = -1};
+    di_waiter waiter = make_waiter(exchange);
     pthread_mutex_lock(&client->lock);
     exchange->error = send_and_wait(exchange, &waiter);
     if (exchange->error && exchange->error == client->broken)
@@ -176,14 +265,13 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     di_waiter_end(client, &waiter);
     pthread_mutex_unlock(&client->lock);
     if (waiter.oversized)
-        exchange->decoder.fault = (dari_fault){.error = DARI_LIMIT,
-                                               .field = "the reply",
-                                               .found = (int64_t)waiter.oversized,
-                                               .allowed = (int64_t)waiter.reply_max};
+        di_exchange_oversized(exchange, waiter.oversized, waiter.reply_max);
     exchange->holds = waiter.in_place;
     if (!waiter.in_place)
         exchange->reply = waiter.reply;
-    return exchange->error ? NULL : open_reply(exchange, &waiter);
+    if (exchange->error)
+        return NULL;
+    return di_exchange_open(exchange, waiter.reply, waiter.reply_size);
 }
 
 /* Gives the reply back, wherever it lay. */
@@ -198,12 +286,10 @@ static void close_reply(dari_exchange *exchange)
     pthread_mutex_unlock(&client->lock);
 }
 
-int dari_exchange_end(dari_exchange *exchange, const uint8_t *at)
+/* Tells the call context what became of the call. */
+static int report(const dari_exchange *exchange)
 {
     dari_call *call = exchange->call;
-    if (exchange->error == 0)
-        exchange->error = dari_decoder_finish(&exchange->decoder, at);
-    close_reply(exchange);
     if (call) {
         call->error = exchange->error;
         call->system_error = exchange->system_error;
@@ -212,4 +298,28 @@ int dari_exchange_end(dari_exchange *exchange, const uint8_t *at)
             exchange->encoder.fault.error ? exchange->encoder.fault : exchange->decoder.fault;
     }
     return exchange->error;
+}
+
+int dari_exchange_end(dari_exchange *exchange, const uint8_t *at)
+{
+    if (exchange->error == 0)
+        exchange->error = dari_decoder_finish(&exchange->decoder, at);
+    close_reply(exchange);
+    return report(exchange);
+}
+
+int dari_exchange_post(dari_exchange *exchange)
+{
+    if (exchange->error)
+        return report(exchange);
+    dari_client *client = exchange->client;
+    di_waiter waiter = make_waiter(exchange);
+    waiter.room = 1;
+    pthread_mutex_lock(&client->lock);
+    exchange->error = send_only(exchange, &waiter);
+    if (exchange->error && exchange->error == client->broken)
+        exchange->system_error = client->broken_cause;
+    di_waiter_end(client, &waiter);
+    pthread_mutex_unlock(&client->lock);
+    return report(exchange);
 }

@@ -58,10 +58,11 @@ static void wake_all(const dari_client *client)
 {
     for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep)
         wake(waiter);
+    if (client->sender)
+        wake(client->sender);
 }
 
-/* Ends the connection: all who wait get the error. */
-static void break_connection(dari_client *client, int error, int cause)
+void di_client_break(dari_client *client, int error, int cause)
 {
     if (client->broken)
         return;
@@ -69,13 +70,14 @@ static void break_connection(dari_client *client, int error, int cause)
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
     client->channel.connection->ops->shut(client->channel.connection);
     wake_all(client);
-    if (client->sender)
-        wake(client->sender);
+    di_loop_detach(client);
+    if (!client->held)
+        di_flights_fail(client, error);
 }
 
-static bool turn_is_free(const dari_client *client)
+static bool turn_is_free(const dari_client *client, const di_waiter *waiter)
 {
-    return !client->writing && di_channel_unsent(&client->channel) == 0;
+    return !client->writing && di_channel_unsent(&client->channel) < waiter->room;
 }
 
 /* Whether somebody watches for all that can come, or is about to. */
@@ -87,10 +89,9 @@ static bool watched(const dari_client *client)
 
 void di_client_pass_on(dari_client *client)
 {
-    bool turn = turn_is_free(client);
     di_waiter *chosen = watched(client) ? NULL : client->asleep;
-    for (di_waiter *waiter = client->asleep; turn && waiter; waiter = waiter->next_asleep) {
-        if (waiter->wants_turn) {
+    for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep) {
+        if (waiter->wants_turn && turn_is_free(client, waiter)) {
             chosen = waiter;
             break;
         }
@@ -127,8 +128,12 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
         client->pending.dropped++;
     if (!pending)
         return 0;
-    di_waiter *waiter = (di_waiter *)pending;
     di_pending_remove(&client->pending, pending);
+    if (pending->asynchronous) {
+        di_flight_land(client, (di_flight *)pending, message, client->landing);
+        return 0;
+    }
+    di_waiter *waiter = (di_waiter *)pending;
     waiter->done = true;
     if (message->oversized) {
         waiter->error = DARI_LIMIT;
@@ -141,7 +146,8 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
     } else {
         copy_reply(waiter, message);
     }
-    if (waiter->asleep || waiter == client->sender)
+    bool polls = waiter == client->sender || (waiter == client->receiver && waiter->bell >= 0);
+    if (waiter->asleep || polls)
         wake(waiter);
     return 0;
 }
@@ -156,14 +162,29 @@ static int hand_out_all(dari_client *client, di_waiter *self)
     return error;
 }
 
-/* Receives what there is without waiting, and hands it out. */
+/* Receives what there is without waiting, and hands it out. Where nothing more can come, something
+ * may have been left by a dispatch that ended early. */
 static void receive(dari_client *client, di_waiter *self)
 {
     int moved = di_channel_receive(&client->channel);
     int cause = errno;
-    int error = moved < 0 ? moved : hand_out_all(client, self);
+    int error = hand_out_all(client, self);
+    if (moved < 0)
+        error = moved;
     if (error < 0)
-        break_connection(client, error, cause);
+        di_client_break(client, error, cause);
+}
+
+void di_client_hand_out(dari_client *client)
+{
+    int error = hand_out_all(client, NULL);
+    if (error < 0)
+        di_client_break(client, error, 0);
+}
+
+void di_client_receive(dari_client *client)
+{
+    receive(client, NULL);
 }
 
 /* Hands out what came before the connection broke: message_max bytes at most, since a peer may go
@@ -172,13 +193,11 @@ static void receive_rest(dari_client *client)
 {
     di_channel *channel = &client->channel;
     size_t received = 0;
-    while (received < channel->message_max) {
+    while (hand_out_all(client, NULL) == 0 && received < channel->message_max) {
         size_t before = di_channel_arrived(channel);
         if (di_channel_receive(channel) != DI_MOVED)
             return;
         received += di_channel_arrived(channel) - before;
-        if (hand_out_all(client, NULL) < 0)
-            return;
     }
 }
 
@@ -188,28 +207,35 @@ void di_client_flush(dari_client *client)
 {
     if (client->broken)
         return;
+    /* What is sent makes the output move, and with it the room that was lent. */
+    client->flush_wanted = client->writing;
+    if (client->writing)
+        return;
     int result = di_channel_flush(&client->channel);
     int cause = errno;
+    di_loop_want_room(client, result == DI_BLOCKED);
     if (result >= 0)
         return;
     if (!client->held)
         receive_rest(client);
-    break_connection(client, result, cause);
+    di_client_break(client, result, cause);
 }
 
 void di_client_let_go(dari_client *client)
 {
     client->held = false;
     di_channel_done(&client->channel);
-    int error = hand_out_all(client, NULL);
     if (client->broken) {
-        if (error == 0)
-            receive_rest(client);
+        receive_rest(client);
+        di_flights_fail(client, client->broken);
         wake_all(client);
         return;
     }
-    if (error < 0)
-        break_connection(client, error, 0);
+    /* The thread that dispatches will take what is there by itself, but others must not wait for
+     * it, nor must it copy anything for nothing. */
+    bool others = client->pending.count > client->flights.flying;
+    if (others || !client->loop.dispatching)
+        di_client_hand_out(client);
     di_client_pass_on(client);
 }
 
@@ -230,7 +256,7 @@ static short poll_for(dari_client *client, di_waiter *self, short events)
     pthread_mutex_lock(&client->lock);
     silence(self);
     if (ready < 0 && cause != EINTR)
-        break_connection(client, DARI_ERRNO, cause);
+        di_client_break(client, DARI_ERRNO, cause);
     return ready > 0 ? descriptors[0].revents : 0;
 }
 
@@ -282,7 +308,7 @@ static int sleep_until(dari_client *client, di_waiter *self)
 static void send_rest(dari_client *client)
 {
     di_client_flush(client);
-    if (turn_is_free(client))
+    if (di_channel_unsent(&client->channel) < client->queued_max)
         di_client_pass_on(client);
 }
 
@@ -290,13 +316,16 @@ static void send_rest(dari_client *client)
 static void watch(dari_client *client, di_waiter *self)
 {
     bool room = di_channel_unsent(&client->channel) > 0;
+    if (client->loop.made)
+        take_bell(client, self);
     client->receiver = self;
     client->receiver_sends = room;
     short events = poll_for(client, self, room ? POLLIN | POLLOUT : POLLIN);
     client->receiver = NULL;
     if (!events || client->broken)
         return;
-    if (events & ~POLLOUT)
+    /* A thread that dispatches may have taken what came. */
+    if (!client->held && !self->done && events & ~POLLOUT)
         receive(client, self);
     if (room)
         send_rest(client);
@@ -319,7 +348,8 @@ static int watch_for_room(dari_client *client, di_waiter *self)
 /* One step of waiting: watches, or sleeps while others do. Returns 0 or DARI_ERRNO. */
 static int wait_once(dari_client *client, di_waiter *self)
 {
-    if (watched(client))
+    /* Who writes will be done soon, and passes the turn on. */
+    if (watched(client) || (self->wants_turn && client->writing))
         return sleep_until(client, self);
     if (client->receiver)
         return watch_for_room(client, self);
@@ -339,7 +369,7 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter)
 {
     waiter->wants_turn = true;
     int error = 0;
-    while (!client->broken && !turn_is_free(client) && error == 0) {
+    while (!client->broken && !turn_is_free(client, waiter) && error == 0) {
         error = out_of_time(waiter);
         if (error == 0)
             error = wait_once(client, waiter);
@@ -350,6 +380,22 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter)
     if (error < 0)
         di_client_pass_on(client);
     return error;
+}
+
+int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t committed)
+{
+    int error = 0;
+    waiter->wants_turn = true;
+    while (!client->broken && di_channel_sent(&client->channel) < committed && error == 0) {
+        error = out_of_time(waiter);
+        if (error == 0)
+            error = wait_once(client, waiter);
+    }
+    waiter->wants_turn = false;
+    di_client_pass_on(client);
+    if (di_channel_sent(&client->channel) >= committed)
+        return 0;
+    return client->broken ? client->broken : error;
 }
 
 int di_client_await_reply(dari_client *client, di_waiter *waiter)

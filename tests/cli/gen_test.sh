@@ -67,6 +67,12 @@ check "an error has its place" exits 1 "broken.x:1:17: error: "
 check "an error has its line and caret" grep -q '\^' "$err"
 check "an error leaves no output" nothing out broken
 check "no colour in a file" [ -z "$(tr -dc '\033' <"$err")" ]
+for name in ping_1 ping_1_start ping_1_done ping_1_oneway put_ping_1 finish_ping_1 serve_ping_1; do
+    echo "struct $name { int x; };
+program P { version V { void PING(int) = 1; } = 1; } = 1;" >clash.x
+    run "$DARI" gen -o out clash.x
+    check "a type called like a function of a procedure: $name" exits 1 "'$name' would be the name"
+done
 echo old >out/broken.h
 run "$DARI" gen -o out broken.x
 check "an error leaves an old output as it was" [ "$(cat out/broken.h)" = old ]

@@ -204,11 +204,59 @@ static void a_large_message_takes_few_system_calls(void **state)
     end(&sides);
 }
 
+static void count_end(void *user, dari_call *call)
+{
+    *(int *)user += call->error == 0;
+}
+
+static void take_echo(void *user, const opaque_data *ret, dari_call *call)
+{
+    (void)call;
+    *(int *)user += ret && ret->size == 100;
+}
+
+static void calls_in_flight_share_system_calls(void **state)
+{
+    enum { COUNT = 64, ROUNDS = 20 };
+    static dari_call calls[COUNT];
+    (void)state;
+    pair_of_sides sides;
+    test_cost client = {0};
+    int ended = 0;
+    begin(&sides);
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round == ROUNDS / 2)
+            client = spent;
+        for (int i = 0; i < COUNT; i++)
+            assert_int_equal(nothing_1_start(sides.client, &calls[i], count_end, &ended), 0);
+        assert_int_equal(dari_client_wait(sides.client, UINT64_MAX), 0);
+    }
+    assert_int_equal(ended, COUNT * ROUNDS);
+    assert_int_equal(spent.sends - client.sends, ROUNDS / 2);
+    assert_int_equal(spent.allocations - client.allocations, 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        static const uint8_t bytes[100];
+        if (round == ROUNDS / 2)
+            client = spent;
+        for (int i = 0; i < COUNT; i++)
+            assert_int_equal(echo_data_1_start(sides.client, &(opaque_data){100, bytes}, &calls[i],
+                                               take_echo, &ended),
+                             0);
+        assert_int_equal(dari_client_wait(sides.client, UINT64_MAX), 0);
+    }
+    assert_int_equal(ended, 2 * COUNT * ROUNDS);
+    assert_int_equal(spent.allocations - client.allocations, 0);
+    for (int i = 0; i < COUNT; i++)
+        dari_call_end(&calls[i]);
+    end(&sides);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_null_call),
         cmocka_unit_test(calls_with_memory_allocate_nothing),
+        cmocka_unit_test(calls_in_flight_share_system_calls),
         cmocka_unit_test(a_large_message_takes_few_system_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ void threads_share_a_client(test_fixture *fixture)
     }
     assert_int_equal(client->pending.dropped, 0);
     assert_null(client->asleep);
-    assert_null(client->pending.first);
+    assert_int_equal(client->pending.count, 0);
     dari_client_close(client);
 }
 
@@ -91,7 +91,7 @@ void threads_share_a_dying_client(test_fixture *fixture)
         assert_int_equal(sharers[i].result, DARI_CLOSED);
     }
     assert_null(client->asleep);
-    assert_null(client->pending.first);
+    assert_int_equal(client->pending.count, 0);
     dari_client_close(client);
 }
 

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of a call that synchronous, asynchronous and one-way calls share. */
+#ifndef DI_LOOP_EXCHANGE_H
+#define DI_LOOP_EXCHANGE_H
+
+#include "loop/client.h"
+
+#include <dari/interface.h>
+
+/* The cancel of the call, or NULL. */
+const dari_cancel *di_exchange_cancel(const dari_exchange *exchange);
+
+/* Writes the header for exchange->xid, and makes the message part of the output. Called with the
+ * lock held, by the thread that has the room. */
+void di_exchange_commit(dari_exchange *exchange);
+
+/* Gives the room back, and the turn on. Called with the lock held. */
+void di_exchange_release(dari_exchange *exchange);
+
+/* Tells the call context that the reply has `found` bytes or more, and may have `allowed`. */
+void di_exchange_oversized(dari_exchange *exchange, size_t found, size_t allowed);
+
+/* Reads the header of the reply and makes the decoder ready for the result. Returns where that
+ * begins, or NULL where the reply is none of success. */
+const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t size);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/flight.h"
+
+#include "base/clock.h"
+#include "loop/exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+/* The memory for a reply that an unused flight may keep. */
+#define REPLY_KEEP ((size_t)64 << 10)
+
+/* Grows the table of cancels until it has `descriptor`. Returns 0 or DARI_NO_MEMORY. */
+static int make_cancel_slot(di_flights *flights, int descriptor)
+{
+    size_t size = (size_t)descriptor + 1;
+    if (size <= flights->cancelled_size)
+        return 0;
+    size += size / 2;
+    di_flight **grown = realloc(flights->cancelled, size * sizeof *grown);
+    if (!grown)
+        return DARI_NO_MEMORY;
+    memset(grown + flights->cancelled_size, 0, (size - flights->cancelled_size) * sizeof *grown);
+    flights->cancelled = grown;
+    flights->cancelled_size = size;
+    return 0;
+}
+
+/* From now on the loop's descriptor tells of the flight's cancel. Returns 0 or an error. */
+static int watch_cancel(dari_client *client, di_flight *flight, int descriptor)
+{
+    di_flights *flights = &client->flights;
+    int error = make_cancel_slot(flights, descriptor);
+    if (error < 0)
+        return error;
+    di_flight **first = &flights->cancelled[descriptor];
+    if (!*first) {
+        struct epoll_event event = {.events = EPOLLIN, .data = {.fd = descriptor}};
+        if (epoll_ctl(client->loop.descriptor, EPOLL_CTL_ADD, descriptor, &event) < 0)
+            return DARI_ERRNO;
+        flights->cancellable++;
+    }
+    flight->previous_cancelled = NULL;
+    flight->next_cancelled = *first;
+    if (*first)
+        (*first)->previous_cancelled = flight;
+    *first = flight;
+    return 0;
+}
+
+static void forget_cancel(dari_client *client, di_flight *flight, int descriptor)
+{
+    di_flights *flights = &client->flights;
+    if (flight->next_cancelled)
+        flight->next_cancelled->previous_cancelled = flight->previous_cancelled;
+    if (flight->previous_cancelled) {
+        flight->previous_cancelled->next_cancelled = flight->next_cancelled;
+        return;
+    }
+    flights->cancelled[descriptor] = flight->next_cancelled;
+    if (flight->next_cancelled)
+        return;
+    epoll_ctl(client->loop.descriptor, EPOLL_CTL_DEL, descriptor, NULL);
+    flights->cancellable--;
+}
+
+/* The flight flies no more, and waits for its caller's function. */
+static void leave(dari_client *client, di_flight *flight)
+{
+    const dari_cancel *cancel = di_exchange_cancel(&flight->exchange);
+    di_timers_remove(&client->flights.timers, &flight->timer);
+    if (cancel)
+        forget_cancel(client, flight, cancel->descriptor);
+    client->flights.flying--;
+}
+
+static void line_up(dari_client *client, di_flight *flight)
+{
+    di_flights *flights = &client->flights;
+    flight->next = NULL;
+    if (flights->landed)
+        *flights->landed_end = flight;
+    else
+        flights->landed = flight;
+    flights->landed_end = &flight->next;
+    di_loop_wake(client);
+}
+
+/* Puts the reply into memory of the flight's own. */
+static void keep_reply(di_flight *flight, const di_message *message)
+{
+    if (flight->memory_size < message->size) {
+        uint8_t *memory = malloc(message->size);
+        if (!memory) {
+            flight->error = DARI_NO_MEMORY;
+            return;
+        }
+        free(flight->memory);
+        flight->memory = memory;
+        flight->memory_size = message->size;
+    }
+    memcpy(flight->memory, message->bytes, message->size);
+    flight->reply = flight->memory;
+}
+
+void di_flight_land(dari_client *client, di_flight *flight, const di_message *message,
+                    bool in_place)
+{
+    leave(client, flight);
+    flight->exchange.may_have_run = true;
+    flight->reply_size = message->size;
+    if (message->oversized) {
+        flight->error = DARI_LIMIT;
+        di_exchange_oversized(&flight->exchange, message->whole, client->channel.reader.limit);
+    } else if (in_place) {
+        flight->reply = message->bytes;
+        flight->exchange.holds = client->held = true;
+        client->flights.in_place = flight;
+        return;
+    } else {
+        keep_reply(flight, message);
+    }
+    line_up(client, flight);
+}
+
+/* No reply is waited for any more. The message is taken back where that can be done. */
+static void fail(dari_client *client, di_flight *flight, int error)
+{
+    di_channel *channel = &client->channel;
+    di_pending_remove(&client->pending, &flight->pending);
+    leave(client, flight);
+    flight->error = error;
+    flight->exchange.may_have_run = di_channel_sent(channel) >= flight->after;
+    if (client->broken) {
+        flight->exchange.system_error = error == client->broken ? client->broken_cause : 0;
+    } else if (!flight->exchange.may_have_run) {
+        bool last = channel->committed == flight->after && !client->writing;
+        flight->exchange.may_have_run = !last || !di_channel_withdraw(channel, flight->before);
+    }
+}
+
+static void line_up_all(dari_client *client, di_flight *first)
+{
+    for (di_flight *next; first; first = next) {
+        next = first->next;
+        line_up(client, first);
+    }
+}
+
+static di_flight *flight_of(di_timer *timer)
+{
+    return (di_flight *)((char *)timer - offsetof(di_flight, timer));
+}
+
+/* Those due at `now` fail with `error`: from the newest on, so that messages of which nothing is
+ * sent can be taken back. */
+static void fail_due(dari_client *client, uint64_t now, int error)
+{
+    di_timers *timers = &client->flights.timers;
+    di_timers due = NULL;
+    while (*timers && (*timers)->deadline <= now) {
+        di_timer *timer = *timers;
+        di_timers_remove(timers, timer);
+        timer->deadline = UINT64_MAX - flight_of(timer)->after;
+        di_timers_add(&due, timer);
+    }
+    di_flight *failed = NULL;
+    while (due) {
+        di_flight *flight = flight_of(due);
+        di_timers_remove(&due, due);
+        di_timers_add(timers, &flight->timer);
+        fail(client, flight, error);
+        flight->next = failed;
+        failed = flight;
+    }
+    line_up_all(client, failed);
+}
+
+void di_flights_expire(dari_client *client, uint64_t now)
+{
+    if (client->flights.timers && client->flights.timers->deadline <= now)
+        fail_due(client, now, DARI_DEADLINE);
+}
+
+void di_flights_fail(dari_client *client, int error)
+{
+    fail_due(client, UINT64_MAX, error);
+}
+
+void di_flights_cancel(dari_client *client, int descriptor)
+{
+    di_flights *flights = &client->flights;
+    di_flight *failed = NULL;
+    if ((size_t)descriptor >= flights->cancelled_size)
+        return;
+    while (flights->cancelled[descriptor]) {
+        di_flight *flight = flights->cancelled[descriptor];
+        fail(client, flight, DARI_CANCELLED);
+        flight->next = failed;
+        failed = flight;
+    }
+    line_up_all(client, failed);
+}
+
+di_flight *di_flights_next(dari_client *client)
+{
+    di_flight *flight = client->flights.landed;
+    if (flight)
+        client->flights.landed = flight->next;
+    return flight;
+}
+
+/* An unused flight, or NULL. */
+static di_flight *take_flight(dari_client *client)
+{
+    di_flight *flight = client->flights.unused;
+    if (!flight)
+        return calloc(1, sizeof *flight);
+    client->flights.unused = flight->next;
+    return flight;
+}
+
+static void give_flight(dari_client *client, di_flight *flight)
+{
+    if (flight->memory_size > REPLY_KEEP) {
+        free(flight->memory);
+        flight->memory = NULL;
+        flight->memory_size = 0;
+    }
+    flight->next = client->flights.unused;
+    client->flights.unused = flight;
+}
+
+void di_flights_recycle(dari_client *client, di_flight *flight)
+{
+    give_flight(client, flight);
+    client->flights.open--;
+    if (client->flights.open == 0)
+        di_loop_idle(client);
+}
+
+void di_flights_end(dari_client *client)
+{
+    di_flights *flights = &client->flights;
+    for (di_flight *next; flights->unused; flights->unused = next) {
+        next = flights->unused->next;
+        free(flights->unused->memory);
+        free(flights->unused);
+    }
+    free(flights->cancelled);
+}
+
+void *dari_exchange_take(dari_exchange *exchange, size_t size)
+{
+    void *taken = dari_arena_take(&exchange->call->arena, size);
+    if (taken)
+        memset(taken, 0, size);
+    else
+        exchange->error = DARI_BUDGET;
+    return taken;
+}
+
+/* The flight takes the exchange over. Returns 0, or an error and has changed nothing. */
+static int board(di_flight *flight, const dari_exchange *exchange)
+{
+    dari_client *client = exchange->client;
+    const dari_cancel *cancel = di_exchange_cancel(exchange);
+    flight->exchange = *exchange;
+    flight->error = 0;
+    flight->reply = NULL;
+    int error = cancel ? watch_cancel(client, flight, cancel->descriptor) : 0;
+    if (error < 0)
+        return error;
+    flight->pending.asynchronous = true;
+    di_pending_add(&client->pending, &flight->pending);
+    flight->exchange.xid = flight->pending.xid;
+    flight->timer.deadline = exchange->deadline;
+    di_timers_add(&client->flights.timers, &flight->timer);
+    client->flights.flying++;
+    client->flights.open++;
+    return 0;
+}
+
+/* Called with the lock held. */
+static int start(dari_exchange *exchange, di_flight **ret_flight)
+{
+    dari_client *client = exchange->client;
+    int error = client->broken ? client->broken : di_loop_make(client);
+    di_flight *flight = error < 0 ? NULL : take_flight(client);
+    if (error == 0)
+        error = flight ? board(flight, exchange) : DARI_NO_MEMORY;
+    if (error < 0) {
+        exchange->system_error = error == client->broken ? client->broken_cause
+                                 : error == DARI_ERRNO   ? errno
+                                                         : 0;
+        if (flight)
+            give_flight(client, flight);
+        di_exchange_release(exchange);
+        return error;
+    }
+    flight->before = client->channel.committed;
+    di_exchange_commit(&flight->exchange);
+    flight->after = client->channel.committed;
+    *ret_flight = flight;
+    return 0;
+}
+
+int dari_exchange_start(dari_exchange *exchange, dari_finish *finish, dari_done *done, void *user)
+{
+    if (exchange->error)
+        return dari_exchange_end(exchange, NULL);
+    dari_client *client = exchange->client;
+    di_flight *flight;
+    pthread_mutex_lock(&client->lock);
+    exchange->error = start(exchange, &flight);
+    if (exchange->error == 0) {
+        flight->finish = finish;
+        flight->done = done;
+        flight->user = user;
+        di_loop_queued(client, exchange->deadline);
+    }
+    pthread_mutex_unlock(&client->lock);
+    return exchange->error ? dari_exchange_end(exchange, NULL) : 0;
+}

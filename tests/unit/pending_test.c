@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "rpc/pending.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define COUNT 5000
+
+static void calls_are_found(void **state)
+{
+    (void)state;
+    static di_pending_call calls[COUNT];
+    di_pending pending = {.next_xid = UINT32_MAX - COUNT / 2}; /* it wraps around */
+    for (unsigned i = 0; i < COUNT; i++)
+        di_pending_add(&pending, &calls[i]);
+    assert_int_equal(pending.count, COUNT);
+    assert_true(pending.slot_count >= COUNT / 4);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_ptr_equal(di_pending_match(&pending, calls[i].xid), &calls[i]);
+    for (unsigned i = 0; i < COUNT; i += 2)
+        di_pending_remove(&pending, &calls[i]);
+    assert_int_equal(pending.dropped, 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        const di_pending_call *found = di_pending_match(&pending, calls[i].xid);
+        assert_ptr_equal(found, i % 2 ? &calls[i] : NULL);
+    }
+    assert_int_equal(pending.dropped, COUNT / 2);
+    for (unsigned i = 1; i < COUNT; i += 2)
+        di_pending_remove(&pending, &calls[i]);
+    assert_int_equal(pending.count, 0);
+    di_pending_end(&pending);
+}
+
+static void few_need_no_memory(void **state)
+{
+    (void)state;
+    di_pending_call calls[DI_PENDING_SLOTS];
+    di_pending pending = {0};
+    for (unsigned i = 0; i < DI_PENDING_SLOTS; i++)
+        di_pending_add(&pending, &calls[i]);
+    assert_null(pending.more_slots);
+    for (unsigned i = 0; i < DI_PENDING_SLOTS; i++)
+        assert_ptr_equal(di_pending_match(&pending, i), &calls[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calls_are_found),
+        cmocka_unit_test(few_need_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
