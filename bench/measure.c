@@ -31,7 +31,7 @@ static bool run_batch(const measure_row *row, const measure_subject *subject, ui
 static bool calibrate(const measure_row *row, const measure_subject *subject, uint64_t *ret_rounds)
 {
     uint64_t rounds = row->rounds ? row->rounds : 1;
-    for (;;) {
+    while (subject->run) {
         double ns;
         if (!run_batch(row, subject, rounds, rounds, &ns))
             return false;
@@ -59,51 +59,98 @@ bool measure_wants(const measure_report *report, const char *name)
     return !report->only || strstr(name, report->only);
 }
 
+static bool fits(const measure_report *report, const measure_row *row, size_t batches)
+{
+    if (batches >= MEASURE_BATCHES_MIN && row->subject_count <= MEASURE_SUBJECTS_MAX &&
+        report->row_count < MEASURE_ROWS_MAX)
+        return true;
+    fprintf(stderr, "bench: %s: too few batches, too many subjects or rows\n", row->name);
+    return false;
+}
+
+/* Adds the row with the medians of the samples, `batches` of each subject, which it sorts. */
+static void add_medians(measure_report *report, const measure_row *row, double *samples,
+                        size_t batches)
+{
+    measure_result *result = &report->rows[report->row_count++];
+    snprintf(result->name, sizeof result->name, "%s", row->name);
+    result->unit = "ns";
+    result->subject_count = row->subject_count;
+    for (size_t i = 0; i < row->subject_count; i++) {
+        const measure_subject *subject = &row->subjects[i];
+        qsort(&samples[i * batches], batches, sizeof *samples, compare_doubles);
+        result->figures[i] = subject->run ? samples[i * batches + batches / 2] : 0;
+        result->subjects[i] = subject->name;
+        result->targets[i] = subject->target;
+    }
+}
+
 bool measure(measure_report *report, const measure_row *row)
 {
     if (!measure_wants(report, row->name))
         return true;
     size_t batches = row->batches ? row->batches : MEASURE_BATCHES;
-    if (batches < MEASURE_BATCHES_MIN || row->subject_count > MEASURE_SUBJECTS_MAX ||
-        report->row_count == MEASURE_ROWS_MAX) {
-        fprintf(stderr, "bench: %s: too few batches, too many subjects or rows\n", row->name);
+    if (!fits(report, row, batches))
         return false;
-    }
     uint64_t rounds[MEASURE_SUBJECTS_MAX];
     for (size_t i = 0; i < row->subject_count; i++)
         if (!calibrate(row, &row->subjects[i], &rounds[i]))
             return false;
-    double *samples = malloc(row->subject_count * batches * sizeof *samples);
+    double *samples = calloc(row->subject_count * batches, sizeof *samples);
     if (!samples)
         return false;
     bool right = true;
     for (size_t batch = 0; right && batch < batches; batch++)
         for (size_t i = 0; right && i < row->subject_count; i++)
-            right = run_batch(row, &row->subjects[i], rounds[i], batch * 7919 + i,
-                              &samples[i * batches + batch]);
-    measure_result *result = &report->rows[report->row_count];
-    snprintf(result->name, sizeof result->name, "%s", row->name);
-    result->subject_count = row->subject_count;
-    for (size_t i = 0; right && i < row->subject_count; i++) {
-        qsort(&samples[i * batches], batches, sizeof *samples, compare_doubles);
-        result->ns[i] = samples[i * batches + batches / 2];
-        result->subjects[i] = row->subjects[i].name;
-        result->targets[i] = row->subjects[i].target;
-    }
+            if (row->subjects[i].run)
+                right = run_batch(row, &row->subjects[i], rounds[i], batch * 7919 + i,
+                                  &samples[i * batches + batch]);
+    if (right)
+        add_medians(report, row, samples, batches);
     free(samples);
-    report->row_count += right;
     return right;
 }
 
-static void print_target(double ns, double peer, double target)
+bool measure_figure(measure_report *report, const char *name, const char *unit, double figure,
+                    double limit)
 {
-    double ratio = ns / peer;
+    if (report->row_count == MEASURE_ROWS_MAX)
+        return false;
+    measure_result *result = &report->rows[report->row_count++];
+    *result = (measure_result){.unit = unit,
+                               .subject_count = 2,
+                               .subjects = {"dari", "limit"},
+                               .figures = {figure, limit},
+                               .targets = {0, 1}};
+    snprintf(result->name, sizeof result->name, "%s", name);
+    return true;
+}
+
+static void print_target(double ratio, double target)
+{
     char text[32];
     if (target < 1)
         snprintf(text, sizeof text, "1/%.0f", 1 / target);
     else
-        snprintf(text, sizeof text, "%.1f x", target);
+        snprintf(text, sizeof text, "%.2f x", target);
     printf("  %8s  %s", text, ratio <= target ? "met" : "SHORT");
+}
+
+static void print_peer(const measure_result *row, size_t peer)
+{
+    if (row->figures[peer] <= 0) {
+        printf("  %-18s %12s", row->subjects[peer], "not built");
+        return;
+    }
+    double ratio = row->figures[0] / row->figures[peer];
+    char text[32];
+    if (ratio < 1)
+        snprintf(text, sizeof text, "1/%.1f", 1 / ratio);
+    else
+        snprintf(text, sizeof text, "%.2f x", ratio);
+    printf("  %-18s %12.0f  %10s", row->subjects[peer], row->figures[peer], text);
+    if (row->targets[peer] > 0)
+        print_target(ratio, row->targets[peer]);
 }
 
 void measure_print(const measure_report *report)
@@ -112,25 +159,35 @@ void measure_print(const measure_report *report)
            "target");
     for (size_t i = 0; i < report->row_count; i++) {
         const measure_result *row = &report->rows[i];
-        if (row->subject_count == 1)
-            printf("%-28s %12.0f\n", row->name, row->ns[0]);
+        char name[sizeof row->name + 16];
+        if (strcmp(row->unit, "ns") == 0)
+            snprintf(name, sizeof name, "%s", row->name);
+        else
+            snprintf(name, sizeof name, "%s (%s)", row->name, row->unit);
+        printf("%-28s %12.0f", name, row->figures[0]);
         for (size_t peer = 1; peer < row->subject_count; peer++) {
-            double ratio = row->ns[0] / row->ns[peer];
-            char text[32];
-            if (ratio < 1)
-                snprintf(text, sizeof text, "1/%.1f", 1 / ratio);
-            else
-                snprintf(text, sizeof text, "%.2f x", ratio);
-            if (peer == 1)
-                printf("%-28s %12.0f", row->name, row->ns[0]);
-            else
-                printf("%-28s %12s", "", "");
-            printf("  %-18s %12.0f  %10s", row->subjects[peer], row->ns[peer], text);
-            if (row->targets[peer] > 0)
-                print_target(row->ns[0], row->ns[peer], row->targets[peer]);
-            printf("\n");
+            if (peer > 1)
+                printf("\n%-28s %12s", "", "");
+            print_peer(row, peer);
         }
+        printf("\n");
     }
+}
+
+static void write_row(FILE *file, const measure_result *row)
+{
+    fprintf(file, "  {\"name\": \"%s\", ", row->name);
+    if (strcmp(row->unit, "ns") != 0)
+        fprintf(file, "\"unit\": \"%s\", ", row->unit);
+    fprintf(file, "\"ns\": %.1f, \"peers\": {", row->figures[0]);
+    for (size_t peer = 1; peer < row->subject_count; peer++) {
+        fprintf(file, "%s\"%s\": ", peer == 1 ? "" : ", ", row->subjects[peer]);
+        if (row->figures[peer] > 0)
+            fprintf(file, "%.1f", row->figures[peer]);
+        else
+            fprintf(file, "null");
+    }
+    fprintf(file, "}}");
 }
 
 bool measure_write(const measure_report *report, const char *path)
@@ -140,12 +197,8 @@ bool measure_write(const measure_report *report, const char *path)
         return false;
     fprintf(file, "[\n");
     for (size_t i = 0; i < report->row_count; i++) {
-        const measure_result *row = &report->rows[i];
-        fprintf(file, "  {\"name\": \"%s\", \"ns\": %.1f, \"peers\": {", row->name, row->ns[0]);
-        for (size_t peer = 1; peer < row->subject_count; peer++)
-            fprintf(file, "%s\"%s\": %.1f", peer == 1 ? "" : ", ", row->subjects[peer],
-                    row->ns[peer]);
-        fprintf(file, "}}%s\n", i + 1 < report->row_count ? "," : "");
+        write_row(file, &report->rows[i]);
+        fprintf(file, "%s\n", i + 1 < report->row_count ? "," : "");
     }
     fprintf(file, "]\n");
     bool failed = ferror(file);

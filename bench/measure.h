@@ -21,7 +21,7 @@
 typedef struct measure_subject {
     const char *name; /* "libtirpc" */
     /* Does the work `rounds` times. `seed` differs from batch to batch. False: an output was wrong.
-     */
+     * NULL: a peer that could not be built here, which the row says. */
     bool (*run)(void *context, uint64_t rounds, uint64_t seed);
     void *context;
     double target; /* of a peer: dari is to take at most target × its time; 0: no target */
@@ -37,9 +37,10 @@ typedef struct measure_row {
 
 typedef struct measure_result {
     char name[96];
+    const char *unit; /* of the figures: "ns", of one round, or "bytes" */
     size_t subject_count;
     const char *subjects[MEASURE_SUBJECTS_MAX];
-    double ns[MEASURE_SUBJECTS_MAX]; /* one round */
+    double figures[MEASURE_SUBJECTS_MAX]; /* 0: this peer could not be built */
     double targets[MEASURE_SUBJECTS_MAX];
 } measure_result;
 
@@ -62,15 +63,22 @@ typedef struct measure_report {
 /* Measures a row. Returns false, having said so on standard error, where an output was wrong. */
 bool measure(measure_report *report, const measure_row *row);
 
+/* Adds a row that is no time: one figure of dari's, and the limit that it is to keep to, which
+ * takes the place of a peer. */
+bool measure_figure(measure_report *report, const char *name, const char *unit, double figure,
+                    double limit);
+
 /* True where the report wants a row of this name. */
 bool measure_wants(const measure_report *report, const char *name);
 
-/* Prints the rows: the time of one round, each peer's time, how many times faster dari is, and
- * whether the target is met. */
+/* Prints the rows: the time of one round, each peer's time, the ratio of the two, and whether the
+ * target is met. */
 void measure_print(const measure_report *report);
 
-/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]. False: it could not.
- */
+/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]. A row whose figures
+ * are no times has the same form, so that whoever compares dari with peers need not tell them
+ * apart, and "unit": "bytes" beside it. A peer that could not be built is null. False: it could not
+ * write. */
 bool measure_write(const measure_report *report, const char *path);
 
 #endif
