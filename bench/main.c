@@ -5,6 +5,7 @@
 #include "codec.h"
 #include "compiler.h"
 #include "measure.h"
+#include "rpc.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
     if (optind != argc)
         return usage(argv[0]);
     bool right = codec_rows(&report);
+    right &= rpc_rows(&report);
     right &= compiler_rows(&report, dari, rpcgen);
     measure_print(&report);
     if (output && !measure_write(&report, output)) {

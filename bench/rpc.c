@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of calls: for each, all servers are started, then all clients connect, then they take
+ * turns. */
+#include "rpc.h"
+#include "rpc_idle.h"
+#include "rpc_server.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum rpc_work { NOTHING, PIPELINED, ECHO };
+
+#define SUBJECTS_MAX 4
+
+typedef struct rpc_row {
+    const char *name;
+    enum rpc_scheme scheme;
+    enum rpc_work work;
+    size_t batches; /* as measure_row has them */
+    uint64_t rounds;
+    struct {
+        const rpc_subject *subject;
+        double target;
+    } subjects[SUBJECTS_MAX]; /* dari's first, and NULL behind the last one */
+} rpc_row;
+
+/* A throughput of 0.85 is a time of 1/0.85. */
+static const rpc_row rows[] = {
+    {"rpc/unix/null",
+     RPC_UNIX,
+     NOTHING,
+     101,
+     0,
+     {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}, {&rpc_capnp, 0}}},
+    {"rpc/tcp/null", RPC_TCP, NOTHING, 101, 0, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/tcp/echo1M", RPC_TCP, ECHO, 51, 4, {{&rpc_dari, 0}, {&rpc_raw, 1 / 0.85}}},
+};
+
+/* A subject of the row that is being measured. */
+typedef struct rpc_entrant {
+    const rpc_subject *subject;
+    rpc_server server;
+    void *client;
+} rpc_entrant;
+
+static bool start_all(rpc_entrant *entrants, size_t count, const rpc_row *row, const char *folder)
+{
+    for (size_t i = 0; i < count; i++) {
+        entrants[i].subject = row->subjects[i].subject;
+        if (entrants[i].subject->serve &&
+            !rpc_server_start(&entrants[i].server, entrants[i].subject, row->scheme, folder))
+            return false;
+    }
+    /* Only now, so that no server inherits a client. */
+    for (size_t i = 0; i < count; i++) {
+        if (!entrants[i].subject->open)
+            continue;
+        entrants[i].client = entrants[i].subject->open(&entrants[i].server.place);
+        if (!entrants[i].client) {
+            fprintf(stderr, "bench: %s: %s cannot connect\n", row->name, entrants[i].subject->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void stop_all(rpc_entrant *entrants, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (entrants[i].client)
+            entrants[i].subject->close(entrants[i].client);
+        rpc_server_stop(&entrants[i].server);
+    }
+}
+
+static bool (*run_of(const rpc_subject *subject, enum rpc_work work))(void *, uint64_t, uint64_t)
+{
+    switch (work) {
+    case NOTHING:
+        return subject->nothing;
+    case PIPELINED:
+        return subject->pipelined;
+    case ECHO:
+        return subject->echo;
+    }
+    return NULL;
+}
+
+static bool measure_row_of(measure_report *report, const rpc_row *row, const char *folder)
+{
+    rpc_entrant entrants[SUBJECTS_MAX] = {0};
+    measure_subject subjects[SUBJECTS_MAX];
+    size_t count = 0;
+    while (count < SUBJECTS_MAX && row->subjects[count].subject)
+        count++;
+    bool right = start_all(entrants, count, row, folder);
+    for (size_t i = 0; right && i < count; i++)
+        subjects[i] = (measure_subject){.name = entrants[i].subject->name,
+                                        .run = run_of(entrants[i].subject, row->work),
+                                        .context = entrants[i].client,
+                                        .target = row->subjects[i].target};
+    right = right && measure(report, &(measure_row){.name = row->name,
+                                                    .subjects = subjects,
+                                                    .subject_count = count,
+                                                    .batches = row->batches,
+                                                    .rounds = row->rounds});
+    stop_all(entrants, count);
+    return right;
+}
+
+/* Keeps this process, and those that it starts, on the core where it is. */
+static void pin(cpu_set_t *ret_before)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    if (sched_getaffinity(0, sizeof *ret_before, ret_before) < 0 ||
+        sched_setaffinity(0, sizeof one, &one) < 0)
+        perror("bench: staying on one core");
+}
+
+bool rpc_rows(measure_report *report)
+{
+    const char *parent = getenv("TMPDIR");
+    char folder[80];
+    snprintf(folder, sizeof folder, "%.50s/dari-bench-XXXXXX", parent ? parent : "/tmp");
+    if (!mkdtemp(folder)) {
+        perror(folder);
+        return false;
+    }
+    cpu_set_t before;
+    pin(&before);
+    bool right = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (measure_wants(report, rows[i].name))
+            right &= measure_row_of(report, &rows[i], folder);
+    right &= rpc_idle_row(report, folder);
+    sched_setaffinity(0, sizeof before, &before);
+    rmdir(folder);
+    return right;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The benchmark of calls: one small interface before every implementation that takes part.
+ *
+ * Each subject's server is a process of its own; the clients are this process. While a row is
+ * measured, all of them run on one core: then the figures are what calls cost, and not how far
+ * apart the scheduler happened to put two processes. */
+#ifndef BENCH_RPC_H
+#define BENCH_RPC_H
+
+#include "measure.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP };
+
+#define RPC_ECHO_SIZE 1048576u
+#define RPC_IN_FLIGHT 64u
+#define RPC_IDLE_CONNECTIONS 10000u
+
+/* Where a server is. Sockets of the network are at 127.0.0.1. */
+typedef struct rpc_place {
+    enum rpc_scheme scheme;
+    uint16_t port;  /* 0: the system chooses */
+    char path[100]; /* RPC_UNIX: of a socket that is not there yet */
+} rpc_place;
+
+/* An implementation. What it cannot do is NULL, and all of it where it could not be built. */
+typedef struct rpc_subject {
+    const char *name;
+    /* Serves at `place`, in a process of its own, until that is killed. Once clients can connect,
+     * it calls rpc_server_ready. Returns only after it failed. */
+    void (*serve)(rpc_place *place, int ready);
+    void *(*open)(const rpc_place *place); /* a client; NULL: it cannot connect */
+    void (*close)(void *client);
+    /* As measure_subject.run has it. A round is one call. */
+    bool (*nothing)(void *client, uint64_t rounds, uint64_t seed);
+    bool (*pipelined)(void *client, uint64_t rounds, uint64_t seed); /* RPC_IN_FLIGHT at a time */
+    bool (*echo)(void *client, uint64_t rounds, uint64_t seed);      /* RPC_ECHO_SIZE each way */
+} rpc_subject;
+
+extern const rpc_subject rpc_dari;
+extern const rpc_subject rpc_raw; /* the same bytes, with system calls alone */
+extern const rpc_subject rpc_tirpc;
+extern const rpc_subject rpc_capnp;
+
+/* Tells the process that started this server where it listens. */
+void rpc_server_ready(const rpc_place *place, int ready);
+
+/* Measures the rows rpc/…. False: a subject failed. */
+bool rpc_rows(measure_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

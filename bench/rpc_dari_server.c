@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* dari's server. */
+#include "rpc_dari.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void rpc_dari_address(const rpc_place *place, char *ret_address)
+{
+    if (place->scheme == RPC_UNIX)
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "unix:%s", place->path);
+    else
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s://127.0.0.1:%u",
+                 place->scheme == RPC_TCP ? "tcp" : "udp", (unsigned)place->port);
+}
+
+static int nothing(dari_request *request)
+{
+    (void)request;
+    return 0;
+}
+
+static int echo(dari_request *request, const echo_data *arg, echo_data *ret)
+{
+    (void)request;
+    *ret = *arg;
+    return 0;
+}
+
+void rpc_dari_serve(rpc_place *place, int ready)
+{
+    static const calls_1_handlers handlers = {.nothing = nothing, .echo = echo};
+    const dari_server_options options = {.connections_max = RPC_IDLE_CONNECTIONS + 1,
+                                         .connections_per_peer_max = RPC_IDLE_CONNECTIONS + 1};
+    char address[RPC_DARI_ADDRESS_SIZE];
+    dari_server *server;
+    rpc_dari_address(place, address);
+    if (dari_server_create(&options, &server) < 0)
+        return;
+    if (calls_1_serve(server, &handlers, NULL) < 0 || dari_server_listen(server, address) < 0) {
+        fprintf(stderr, "bench: dari: %s\n", dari_server_message(server));
+        return;
+    }
+    if (place->scheme != RPC_UNIX)
+        place->port = (uint16_t)atoi(strrchr(dari_server_address(server, 0), ':') + 1);
+    rpc_server_ready(place, ready);
+    dari_server_run(server);
+}
