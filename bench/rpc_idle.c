@@ -22,7 +22,7 @@ static bool raise_descriptors(struct rlimit *ret_before)
         raised.rlim_max = raised.rlim_cur;
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
         return true;
-    perror("bench: rpc/idle-connection: as many descriptors as connections");
+    perror("bench: " RPC_IDLE_NAME ": as many descriptors as connections");
     return false;
 }
 
@@ -66,7 +66,7 @@ static double measure_growth(const rpc_server *server, void **clients)
     if (count > RPC_IDLE_CONNECTIONS)
         after = private_bytes(server->process);
     else
-        perror("bench: rpc/idle-connection: connecting");
+        perror("bench: " RPC_IDLE_NAME ": connecting");
     while (count > 0)
         rpc_raw.close(clients[--count]);
     return before < 0 || after < 0 ? -1 : (after - before) / RPC_IDLE_CONNECTIONS;
@@ -74,10 +74,9 @@ static double measure_growth(const rpc_server *server, void **clients)
 
 bool rpc_idle_row(measure_report *report, const char *folder)
 {
-    static const char name[] = "rpc/idle-connection";
     struct rlimit before;
     rpc_server server;
-    if (!measure_wants(report, name))
+    if (!measure_wants(report, RPC_IDLE_NAME))
         return true;
     if (!raise_descriptors(&before))
         return false;
@@ -89,5 +88,5 @@ bool rpc_idle_row(measure_report *report, const char *folder)
     }
     free(clients);
     setrlimit(RLIMIT_NOFILE, &before);
-    return bytes >= 0 && measure_figure(report, name, "bytes", bytes, RPC_IDLE_BYTES_MAX);
+    return bytes >= 0 && measure_figure(report, RPC_IDLE_NAME, "bytes", bytes, RPC_IDLE_BYTES_MAX);
 }
