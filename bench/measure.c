@@ -30,7 +30,7 @@ static bool run_batch(const measure_row *row, const measure_subject *subject, ui
 /* Finds how many rounds make a batch; this warms up too. */
 static bool calibrate(const measure_row *row, const measure_subject *subject, uint64_t *ret_rounds)
 {
-    uint64_t rounds = row->rounds ? row->rounds : 1;
+    uint64_t rounds = row->rounds ? row->rounds : subject->rounds_min ? subject->rounds_min : 1;
     while (subject->run) {
         double ns;
         if (!run_batch(row, subject, rounds, rounds, &ns))

@@ -24,7 +24,8 @@ typedef struct measure_subject {
      * NULL: a peer that could not be built here, which the row says. */
     bool (*run)(void *context, uint64_t rounds, uint64_t seed);
     void *context;
-    double target; /* of a peer: dari is to take at most target × its time; 0: no target */
+    uint64_t rounds_min; /* of a batch whose rounds are not given: fewer would say nothing */
+    double target;       /* of a peer: dari is to take at most target × its time; 0: no target */
 } measure_subject;
 
 typedef struct measure_row {

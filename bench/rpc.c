@@ -21,7 +21,6 @@ typedef struct rpc_row {
     enum rpc_scheme scheme;
     enum rpc_work work;
     size_t batches; /* as measure_row has them */
-    uint64_t rounds;
     struct {
         const rpc_subject *subject;
         double target;
@@ -34,10 +33,9 @@ static const rpc_row rows[] = {
      RPC_UNIX,
      NOTHING,
      101,
-     0,
      {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}, {&rpc_capnp, 0}}},
-    {"rpc/tcp/null", RPC_TCP, NOTHING, 101, 0, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
-    {"rpc/tcp/echo1M", RPC_TCP, ECHO, 101, 0, {{&rpc_dari, 0}, {&rpc_raw, 1 / 0.85}}},
+    {"rpc/tcp/null", RPC_TCP, NOTHING, 101, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/tcp/echo1M", RPC_TCP, ECHO, 101, {{&rpc_dari, 0}, {&rpc_raw, 1 / 0.85}}},
 };
 
 /* A subject of the row that is being measured. */
@@ -83,11 +81,17 @@ static bool (*run_of(const rpc_subject *subject, enum rpc_work work))(void *, ui
     case NOTHING:
         return subject->nothing;
     case PIPELINED:
-        return subject->pipelined;
+        return subject->pipelined ? subject->pipelined : subject->nothing;
     case ECHO:
         return subject->echo;
     }
     return NULL;
+}
+
+/* Calls in flight are only in flight where there are many times more of them. */
+static uint64_t rounds_min(const rpc_subject *subject, enum rpc_work work)
+{
+    return work == PIPELINED && subject->pipelined ? 4 * RPC_IN_FLIGHT : 1;
 }
 
 static bool measure_row_of(measure_report *report, const rpc_row *row, const char *folder)
@@ -102,12 +106,12 @@ static bool measure_row_of(measure_report *report, const rpc_row *row, const cha
         subjects[i] = (measure_subject){.name = entrants[i].subject->name,
                                         .run = run_of(entrants[i].subject, row->work),
                                         .context = entrants[i].client,
+                                        .rounds_min = rounds_min(entrants[i].subject, row->work),
                                         .target = row->subjects[i].target};
     right = right && measure(report, &(measure_row){.name = row->name,
                                                     .subjects = subjects,
                                                     .subject_count = count,
-                                                    .batches = row->batches,
-                                                    .rounds = row->rounds});
+                                                    .batches = row->batches});
     stop_all(entrants, count);
     return right;
 }

@@ -26,7 +26,8 @@ typedef struct rpc_place {
     char path[100]; /* RPC_UNIX: of a socket that is not there yet */
 } rpc_place;
 
-/* An implementation. What it cannot do is NULL, and all of it where it could not be built. */
+/* An implementation. What it cannot do, or is not measured with, is NULL; all of it where it could
+ * not be built. */
 typedef struct rpc_subject {
     const char *name;
     /* Serves at `place`, in a process of its own, until that is killed. Once clients can connect,
@@ -36,7 +37,8 @@ typedef struct rpc_subject {
     void (*close)(void *client);
     /* As measure_subject.run has it. A round is one call. */
     bool (*nothing)(void *client, uint64_t rounds, uint64_t seed);
-    bool (*pipelined)(void *client, uint64_t rounds, uint64_t seed); /* RPC_IN_FLIGHT at a time */
+    bool (*pipelined)(void *client, uint64_t rounds, uint64_t seed); /* RPC_IN_FLIGHT at a time;
+                                                                        NULL: one after the other */
     bool (*echo)(void *client, uint64_t rounds, uint64_t seed);      /* RPC_ECHO_SIZE each way */
 } rpc_subject;
 

@@ -74,5 +74,4 @@ const rpc_subject rpc_tirpc = {
     .open = open_client,
     .close = close_client,
     .nothing = nothing,
-    .pipelined = nothing, /* it has one call in flight: that is what many cost */
 };
