@@ -88,10 +88,10 @@ static bool (*run_of(const rpc_subject *subject, enum rpc_work work))(void *, ui
     return NULL;
 }
 
-/* Calls in flight are only in flight where there are many times more of them. */
+/* Fewer calls than that would be lined up, not in flight. */
 static uint64_t rounds_min(const rpc_subject *subject, enum rpc_work work)
 {
-    return work == PIPELINED && subject->pipelined ? 4 * RPC_IN_FLIGHT : 1;
+    return work == PIPELINED && subject->pipelined ? 2 * RPC_IN_FLIGHT : 1;
 }
 
 static bool measure_row_of(measure_report *report, const rpc_row *row, const char *folder)
