@@ -35,6 +35,11 @@ static const rpc_row rows[] = {
      101,
      {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}, {&rpc_capnp, 0}}},
     {"rpc/tcp/null", RPC_TCP, NOTHING, 101, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/unix/pipelined64",
+     RPC_UNIX,
+     PIPELINED,
+     101,
+     {{&rpc_dari, 0}, {&rpc_raw, 0}, {&rpc_tirpc, 1.0 / 25}, {&rpc_capnp, 1.0 / 10}}},
     {"rpc/tcp/echo1M", RPC_TCP, ECHO, 101, {{&rpc_dari, 0}, {&rpc_raw, 1 / 0.85}}},
 };
 

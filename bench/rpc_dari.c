@@ -11,6 +11,8 @@ static void close_client(void *context)
     rpc_dari_client *client = context;
     dari_client_close(client->client);
     dari_call_end(&client->call);
+    for (unsigned i = 0; i < RPC_IN_FLIGHT; i++)
+        dari_call_end(&client->flights[i]);
     free(client->data);
     free(client);
 }
@@ -72,5 +74,6 @@ const rpc_subject rpc_dari = {
     .open = open_client,
     .close = close_client,
     .nothing = nothing,
+    .pipelined = rpc_dari_pipelined,
     .echo = echo,
 };

@@ -12,10 +12,14 @@ typedef struct rpc_dari_client {
     dari_client *client;
     dari_call call;
     uint8_t *data; /* RPC_ECHO_SIZE bytes; NULL until something is echoed */
+    dari_call flights[RPC_IN_FLIGHT];
 } rpc_dari_client;
 
 /* rpc_subject.serve */
 void rpc_dari_serve(rpc_place *place, int ready);
+
+/* rpc_subject.pipelined */
+bool rpc_dari_pipelined(void *context, uint64_t rounds, uint64_t seed);
 
 /* Writes the address of a place: "tcp://127.0.0.1:0". */
 #define RPC_DARI_ADDRESS_SIZE 128
