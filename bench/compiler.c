@@ -4,10 +4,10 @@
  * header that was written must hold it. rpcgen writes the same outputs as `dari gen`: header,
  * codecs, client and server, one process each as its users run it. */
 #include "compiler.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ extern char **environ;
 typedef struct generator {
     const char *program;
     bool is_dari;
-    char folder[64];
+    char folder[SCRATCH_SIZE];
     char input[96];
 } generator;
 
@@ -167,21 +167,10 @@ static bool run(void *context, uint64_t rounds, uint64_t seed)
     return true;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
 static bool open_tool(generator *tool, unsigned lines)
 {
-    const char *parent = getenv("TMPDIR");
-    snprintf(tool->folder, sizeof tool->folder, "%.40s/dari-bench-XXXXXX",
-             parent ? parent : "/tmp");
-    if (!mkdtemp(tool->folder)) {
-        tool->folder[0] = '\0';
+    if (!scratch_make(tool->folder))
         return false;
-    }
     snprintf(tool->input, sizeof tool->input, "%s/input.x", tool->folder);
     return write_input(tool, lines);
 }
@@ -205,7 +194,6 @@ bool compiler_rows(measure_report *report, const char *dari, const char *rpcgen)
                        .rounds = 2};
     right = right && measure(report, &row);
     for (size_t i = 0; i < 2; i++)
-        if (tools[i].folder[0])
-            nftw(tools[i].folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        scratch_remove(tools[i].folder);
     return right;
 }

@@ -5,12 +5,10 @@
 #include "rpc_idle.h"
 #include "rpc_network.h"
 #include "rpc_server.h"
+#include "scratch.h"
 
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum rpc_work { NOTHING, PIPELINED, ECHO };
 
@@ -144,13 +142,9 @@ bool rpc_rows(measure_report *report)
 {
     if (!wants_any(report))
         return true;
-    const char *parent = getenv("TMPDIR");
-    char folder[80];
-    snprintf(folder, sizeof folder, "%.50s/dari-bench-XXXXXX", parent ? parent : "/tmp");
-    if (!mkdtemp(folder)) {
-        perror(folder);
+    char folder[SCRATCH_SIZE];
+    if (!scratch_make(folder))
         return false;
-    }
     rpc_network_enter();
     cpu_set_t before;
     pin(&before);
@@ -160,6 +154,6 @@ bool rpc_rows(measure_report *report)
             right &= measure_row_of(report, &rows[i], folder);
     right &= rpc_idle_row(report, folder);
     sched_setaffinity(0, sizeof before, &before);
-    rmdir(folder);
+    scratch_remove(folder);
     return right;
 }
