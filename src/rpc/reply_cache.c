@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "rpc/reply_cache.h"
+
+#include <dari/error.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS_MIN 64u
+/* Memory for a reply that a forgotten call leaves to the next one. */
+#define REPLY_KEEP 512u
+
+struct di_cached_call {
+    di_cached_call *next_in_bucket; /* or among the unused */
+    di_cached_call *newer, *older;  /* of those answered */
+    uint64_t hash;
+    uint64_t second_hash; /* stands for the bytes of the message, which are not kept */
+    uint64_t answered_at;
+    size_t message_size;
+    bool answered;
+    uint8_t *reply;
+    size_t reply_size;
+    size_t reply_room; /* bytes at reply */
+    size_t caller_size;
+    uint8_t caller[DI_CALLER_SIZE];
+};
+
+static uint64_t rotate(uint64_t value, unsigned bits)
+{
+    return value << bits | value >> (64 - bits);
+}
+
+static uint64_t load(const uint8_t *at, size_t size)
+{
+    uint64_t word = 0;
+    memcpy(&word, at, size);
+    return word;
+}
+
+/* The state of SipHash (Aumasson and Bernstein, 2012), which nobody without the key can predict. */
+typedef struct sip {
+    uint64_t v0, v1, v2, v3;
+} sip;
+
+static sip sip_begin(const uint64_t key[2])
+{
+    return (sip){
+        .v0 = key[0] ^ UINT64_C(0x736f6d6570736575),
+        .v1 = key[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee, /* the form of 128 bits */
+        .v2 = key[0] ^ UINT64_C(0x6c7967656e657261),
+        .v3 = key[1] ^ UINT64_C(0x7465646279746573),
+    };
+}
+
+static void sip_round(sip *state)
+{
+    state->v0 += state->v1;
+    state->v1 = rotate(state->v1, 13) ^ state->v0;
+    state->v0 = rotate(state->v0, 32);
+    state->v2 += state->v3;
+    state->v3 = rotate(state->v3, 16) ^ state->v2;
+    state->v0 += state->v3;
+    state->v3 = rotate(state->v3, 21) ^ state->v0;
+    state->v2 += state->v1;
+    state->v1 = rotate(state->v1, 17) ^ state->v2;
+    state->v2 = rotate(state->v2, 32);
+}
+
+static void sip_word(sip *state, uint64_t word)
+{
+    state->v3 ^= word;
+    sip_round(state);
+    state->v0 ^= word;
+}
+
+static void sip_bytes(sip *state, const uint8_t *bytes, size_t size)
+{
+    for (; size >= 8; bytes += 8, size -= 8)
+        sip_word(state, load(bytes, 8));
+    sip_word(state, load(bytes, size) | (uint64_t)size << 56);
+}
+
+static uint64_t sip_finish(sip *state)
+{
+    for (int i = 0; i < 3; i++)
+        sip_round(state);
+    return state->v0 ^ state->v1 ^ state->v2 ^ state->v3;
+}
+
+void di_reply_cache_init(di_reply_cache *cache, const di_reply_cache_limits *limits,
+                         const uint64_t key[2])
+{
+    *cache = (di_reply_cache){.limits = *limits, .key = {key[0], key[1]}};
+}
+
+static di_cached_call **bucket_of(const di_reply_cache *cache, uint64_t hash)
+{
+    return &cache->buckets[hash & (cache->bucket_count - 1)];
+}
+
+/* Doubles the buckets once there are as many calls; goes on with those there are where memory is
+ * out. Returns whether there are any. */
+static bool make_buckets(di_reply_cache *cache)
+{
+    if (cache->bucket_count && cache->count < cache->bucket_count)
+        return true;
+    uint32_t count = cache->bucket_count ? 2 * cache->bucket_count : BUCKETS_MIN;
+    di_cached_call **old = cache->buckets;
+    di_cached_call **buckets = calloc(count, sizeof *buckets);
+    if (!buckets)
+        return old != NULL;
+    uint32_t old_count = cache->bucket_count;
+    cache->buckets = buckets;
+    cache->bucket_count = count;
+    for (uint32_t i = 0; i < old_count; i++)
+        for (di_cached_call *call = old[i], *next; call; call = next) {
+            next = call->next_in_bucket;
+            di_cached_call **bucket = bucket_of(cache, call->hash);
+            call->next_in_bucket = *bucket;
+            *bucket = call;
+        }
+    free(old);
+    return true;
+}
+
+/* Takes an answered call out of the line of those. */
+static void leave_line(di_reply_cache *cache, di_cached_call *call)
+{
+    *(call->older ? &call->older->newer : &cache->oldest) = call->newer;
+    *(call->newer ? &call->newer->older : &cache->newest) = call->older;
+    cache->bytes -= call->reply_size;
+}
+
+static void drop(di_reply_cache *cache, di_cached_call *call)
+{
+    di_cached_call **at = bucket_of(cache, call->hash);
+    while (*at != call)
+        at = &(*at)->next_in_bucket;
+    *at = call->next_in_bucket;
+    if (call->answered)
+        leave_line(cache, call);
+    cache->count--;
+    if (call->reply_room > REPLY_KEEP) {
+        free(call->reply);
+        call->reply = NULL;
+        call->reply_room = 0;
+    }
+    call->next_in_bucket = cache->unused;
+    cache->unused = call;
+}
+
+void di_reply_cache_free(di_reply_cache *cache)
+{
+    for (uint32_t i = 0; i < cache->bucket_count; i++)
+        while (cache->buckets[i])
+            drop(cache, cache->buckets[i]);
+    for (di_cached_call *next; cache->unused; cache->unused = next) {
+        next = cache->unused->next_in_bucket;
+        free(cache->unused->reply);
+        free(cache->unused);
+    }
+    free(cache->buckets);
+    cache->buckets = NULL;
+    cache->bucket_count = 0;
+}
+
+static void forget_old(di_reply_cache *cache, uint64_t now)
+{
+    while (cache->oldest && now - cache->oldest->answered_at >= cache->limits.age_ns)
+        drop(cache, cache->oldest);
+}
+
+static bool is_same(const di_cached_call *one, const di_cached_call *other)
+{
+    return one->hash == other->hash && one->second_hash == other->second_hash &&
+           one->message_size == other->message_size && one->caller_size == other->caller_size &&
+           memcmp(one->caller, other->caller, one->caller_size) == 0;
+}
+
+/* Fills in what identifies a call. */
+static void identify(const di_reply_cache *cache, di_cached_call *call, const void *caller,
+                     size_t caller_size, const uint8_t *message, size_t size)
+{
+    sip state = sip_begin(cache->key);
+    call->caller_size = caller_size;
+    memcpy(call->caller, caller, caller_size);
+    call->message_size = size;
+    sip_bytes(&state, caller, caller_size);
+    sip_bytes(&state, message, size);
+    state.v2 ^= 0xee;
+    call->hash = sip_finish(&state);
+    state.v1 ^= 0xdd;
+    call->second_hash = sip_finish(&state);
+}
+
+/* A call to be filled in, or NULL. */
+static di_cached_call *take(di_reply_cache *cache)
+{
+    di_cached_call *call = cache->unused;
+    if (!call)
+        return calloc(1, sizeof *call);
+    cache->unused = call->next_in_bucket;
+    return call;
+}
+
+/* Remembers a new call, for which there may be no room. */
+static int remember(di_reply_cache *cache, const di_cached_call *wanted, di_cached_call **ret_call)
+{
+    if (cache->count >= cache->limits.count) {
+        if (!cache->oldest)
+            return DARI_LIMIT;
+        drop(cache, cache->oldest);
+    }
+    di_cached_call *call = make_buckets(cache) ? take(cache) : NULL;
+    if (!call)
+        return DARI_NO_MEMORY;
+    uint8_t *reply = call->reply;
+    size_t room = call->reply_room;
+    *call = *wanted;
+    call->reply = reply;
+    call->reply_room = room;
+    di_cached_call **bucket = bucket_of(cache, call->hash);
+    call->next_in_bucket = *bucket;
+    *bucket = call;
+    cache->count++;
+    *ret_call = call;
+    return DI_CALL_NEW;
+}
+
+int di_reply_cache_find(di_reply_cache *cache, const void *caller, size_t caller_size,
+                        const uint8_t *message, size_t size, uint64_t now,
+                        di_cached_call **ret_call)
+{
+    di_cached_call wanted = {0};
+    identify(cache, &wanted, caller, caller_size, message, size);
+    forget_old(cache, now);
+    di_cached_call *call = cache->bucket_count ? *bucket_of(cache, wanted.hash) : NULL;
+    for (; call; call = call->next_in_bucket)
+        if (is_same(call, &wanted)) {
+            *ret_call = call;
+            return call->answered ? DI_CALL_ANSWERED : DI_CALL_RUNS;
+        }
+    return remember(cache, &wanted, ret_call);
+}
+
+/* Makes room for a reply of `size` bytes at a call; others are forgotten for it. Returns whether
+ * there is room. */
+static bool make_room(di_reply_cache *cache, di_cached_call *call, size_t size)
+{
+    if (size > cache->limits.bytes)
+        return false;
+    while (cache->bytes > cache->limits.bytes - size)
+        drop(cache, cache->oldest);
+    if (size <= call->reply_room)
+        return true;
+    uint8_t *reply = malloc(size);
+    if (!reply)
+        return false;
+    free(call->reply);
+    call->reply = reply;
+    call->reply_room = size;
+    return true;
+}
+
+void di_reply_cache_answer(di_reply_cache *cache, di_cached_call *call, const uint8_t *reply,
+                           size_t size, uint64_t now)
+{
+    if (!make_room(cache, call, size)) {
+        drop(cache, call);
+        return;
+    }
+    memcpy(call->reply, reply, size);
+    call->reply_size = size;
+    call->answered = true;
+    call->answered_at = now;
+    call->older = cache->newest;
+    call->newer = NULL;
+    *(cache->newest ? &cache->newest->newer : &cache->oldest) = call;
+    cache->newest = call;
+    cache->bytes += size;
+}
+
+void di_reply_cache_forget(di_reply_cache *cache, di_cached_call *call)
+{
+    drop(cache, call);
+}
+
+const uint8_t *di_cached_reply(const di_cached_call *call, size_t *ret_size)
+{
+    *ret_size = call->reply_size;
+    return call->reply;
+}
