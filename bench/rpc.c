@@ -33,6 +33,7 @@ static const rpc_row rows[] = {
      301,
      {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}, {&rpc_capnp, 0}}},
     {"rpc/tcp/null", RPC_TCP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/udp/null", RPC_UDP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
     {"rpc/unix/pipelined64",
      RPC_UNIX,
      PIPELINED,

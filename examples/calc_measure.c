@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* calc-measure ADDRESS: how fast the server there answers. Prints two numbers: the microseconds of
- * one small call at a time, and the megabytes (of 10^6 bytes) per second that calls of 1 MiB carry.
- * Both are the median of BATCHES batches. */
+ * one small call at a time, and the megabytes (of 10^6 bytes) per second that calls of 1 MiB carry;
+ * of less, where messages of the scheme have to be smaller. Both are the median of BATCHES batches.
+ */
 #include "calc.h"
 
 #include <dari/dari.h>
@@ -72,17 +73,21 @@ int main(int argc, char **argv)
         fprintf(stderr, "calc-measure: out of memory\n");
         return 1;
     }
-    const bytes large = {.size = LARGE, .data = data};
+    bytes large = {.size = LARGE, .data = data};
     double small_time = -1, large_time = -1;
 
     dari_call call = DARI_CALL(.deadline_ns = 5 * DARI_S);
     dari_client *client = NULL;
     if (dari_connect(argv[1], &(dari_client_options){.call = &call}, &client) == 0)
         small_time = measure(client, &call, &large, small_call, SMALL_CALLS);
-    if (small_time > 0)
-        large_time = measure(client, &call, &large, large_call, LARGE_CALLS);
+    if (small_time > 0) {
+        while (large_call(client, &call, &large) == DARI_LIMIT && large.size > 1)
+            large.size /= 2;
+        large_time =
+            measure(client, &call, &large, large_call, (int)(LARGE / large.size) * LARGE_CALLS);
+    }
     if (large_time > 0)
-        printf("%.1f %.0f\n", small_time * 1e6, LARGE / 1e6 / large_time);
+        printf("%.1f %.0f\n", small_time * 1e6, large.size / 1e6 / large_time);
     else
         fprintf(stderr, "calc-measure: %s\n", dari_call_message(&call));
 

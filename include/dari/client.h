@@ -46,11 +46,16 @@ extern "C" {
 /* The most calls that one dispatch ends before it returns 1. */
 #define DARI_CLIENT_DISPATCH_MAX 256u
 
+/* Over udp:// a call that has no answer is sent again after this time, half a second, by chance a
+ * quarter less or more; then after twice as long each time, up to 8 seconds. */
+#define DARI_RETRY_DEFAULT_NS UINT64_C(500000000)
+
 typedef struct dari_client dari_client;
 
 /* A zeroed structure means the defaults. */
 typedef struct dari_client_options {
     uint64_t deadline_ns; /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
+    uint64_t retry_ns;    /* udp://: before a call is sent again; 0: DARI_RETRY_DEFAULT_NS */
     size_t message_max;   /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT */
     size_t queued_max;    /* bytes that may wait to be sent before a call is no longer added to
                              them; 0: DARI_CLIENT_QUEUED_MAX_DEFAULT */
@@ -60,7 +65,9 @@ typedef struct dari_client_options {
                              included) and which receives the details of a failure */
 } dari_client_options;
 
-/* Connects to `address` ("unix:/path", "unix:@name", "tcp://host:port"). `options` may be NULL and
+/* Connects to `address` ("unix:/path", "unix:@name", "tcp://host:port", "udp://host:port"). Over
+ * udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call gets
+ * DARI_REFUSED where the other host says that nobody listens. `options` may be NULL and
  * is not kept. The caller closes the client. A look-up of a name that outlives its deadline ends in
  * the background, in a thread that nobody waits for.
  * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE, DARI_ERRNO,

@@ -45,6 +45,12 @@ typedef struct dari_request dari_request;
 /* A connection whose first call is not there whole in that time is closed, as exactly: 2 minutes.
  */
 #define DARI_FIRST_CALL_DEFAULT_NS (UINT64_C(120) * 1000000000u)
+/* Over udp:// a caller that hears nothing calls again with the same message. So that a call runs
+ * once, replies are remembered, of each address this many calls and bytes of replies at most, and
+ * for 2 minutes. Where more come, the oldest are forgotten, and would run again. */
+#define DARI_REMEMBERED_MAX_DEFAULT 32768u
+#define DARI_REMEMBERED_BYTES_MAX_DEFAULT ((size_t)16 << 20)
+#define DARI_REMEMBERED_NS (UINT64_C(120) * 1000000000u)
 /* The most worker threads, and the most interceptors, that a server may have. */
 #define DARI_WORKERS_MAX 256u
 #define DARI_INTERCEPTORS_MAX 8u
@@ -77,6 +83,8 @@ typedef struct dari_server_options {
     uint32_t calls_max;                /* 0: DARI_CALLS_MAX_DEFAULT */
     uint64_t idle_ns;                  /* 0: DARI_IDLE_DEFAULT_NS */
     uint64_t first_call_ns;            /* 0: DARI_FIRST_CALL_DEFAULT_NS */
+    uint32_t remembered_max;           /* 0: DARI_REMEMBERED_MAX_DEFAULT */
+    size_t remembered_bytes_max;       /* 0: DARI_REMEMBERED_BYTES_MAX_DEFAULT */
 } dari_server_options;
 
 /* Makes a server without addresses or programs. `options` may be NULL and is not kept. The caller
@@ -88,8 +96,8 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
  * nowhere. */
 void dari_server_destroy(dari_server *server);
 
-/* Listens at an address: "unix:/path", "unix:@name", "tcp://host:port"; port 0 lets the system
- * choose. A path gets mode 0600, and is taken over only where its lock (the path
+/* Listens at an address: "unix:/path", "unix:@name", "tcp://host:port", "udp://host:port"; port 0
+ * lets the system choose. A path gets mode 0600, and is taken over only where its lock (the path
  * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from
  * it. Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY;
  * dari_server_message says more. */

@@ -6,6 +6,8 @@
 
 #include <dari/interface.h>
 
+#include <string.h>
+
 dari_arena *dari_request_arena(dari_request *request)
 {
     return &request->arena;
@@ -38,7 +40,19 @@ const char *dari_request_procedure_name(const dari_request *request)
 
 const char *dari_request_peer_address(const dari_request *request)
 {
-    return request->session->peer.address;
+    const di_session *session = request->session;
+    if (!session->connectionless)
+        return session->peer.address;
+    dari_request *own = (dari_request *)(uintptr_t)request;
+    if (!request->peer_text) {
+        di_peer peer = {0};
+        session->route_peer(&request->origin.route, &peer);
+        own->peer_text = dari_arena_take(&own->arena, sizeof peer.address);
+        if (!own->peer_text)
+            return session->address;
+        memcpy(own->peer_text, peer.address, sizeof peer.address);
+    }
+    return request->peer_text;
 }
 
 int dari_request_peer(const dari_request *request, dari_peer *ret_peer)

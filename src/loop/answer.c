@@ -5,10 +5,12 @@
  * output, the reply is written there and committed, and the lock is given back. Replies of several
  * threads take turns on that, not on calls. What the loop itself answers it sends later, with the
  * other replies of the turn; other threads send at once. */
+#include "base/clock.h"
 #include "loop/server.h"
 
 #include <dari/interface.h>
 
+#include <string.h>
 #include <sys/epoll.h>
 
 dari_encoder *dari_request_encoder(dari_request *request)
@@ -17,7 +19,8 @@ dari_encoder *dari_request_encoder(dari_request *request)
 }
 
 /* Lends room for a message in the session's output and keeps the lock; on failure it does not. */
-static int begin_message(di_session *session, size_t size, uint8_t **ret_room)
+static int begin_message(di_session *session, const di_origin *origin, size_t size,
+                         uint8_t **ret_room)
 {
     pthread_mutex_lock(&session->lock);
     int error = DARI_CLOSED;
@@ -25,13 +28,20 @@ static int begin_message(di_session *session, size_t size, uint8_t **ret_room)
         error = di_channel_reserve(&session->channel, size, ret_room);
     if (error < 0)
         pthread_mutex_unlock(&session->lock);
+    else if (session->connectionless)
+        di_channel_direct(&session->channel, &origin->route);
     return error;
 }
 
 /* Ends what begin_message began; `flush` says whether the message is sent at once. */
-static void end_message(di_session *session, uint8_t *room, size_t size, bool flush)
+static void end_message(di_session *session, di_origin *origin, uint8_t *room, size_t size,
+                        bool flush)
 {
     bool call_loop = false;
+    if (session->connectionless && origin->cached) {
+        di_reply_cache_answer(&session->replies, origin->cached, room, size, di_now());
+        origin->cached = NULL;
+    }
     di_channel_commit(&session->channel, room, size);
     if (flush) {
         int flushed = di_channel_flush(&session->channel);
@@ -63,7 +73,8 @@ uint8_t *dari_request_reserve(dari_request *request, int64_t size)
     }
     uint64_t whole = (uint64_t)size + DI_REPLY_SUCCESS_SIZE;
     request->message_size = whole < SIZE_MAX ? (size_t)whole : SIZE_MAX;
-    request->error = begin_message(request->session, request->message_size, &request->message);
+    request->error =
+        begin_message(request->session, &request->origin, request->message_size, &request->message);
     /* Nobody is there any more: this is the answer. */
     if (request->error == DARI_CLOSED)
         request->replied = true;
@@ -78,7 +89,8 @@ static void send_success(dari_request *request)
     di_reply_header header = {.xid = request->xid};
     di_reply_header_encode(request->message, &header);
     request->replied = true;
-    end_message(request->session, request->message, request->message_size, !request->in_loop);
+    end_message(request->session, &request->origin, request->message, request->message_size,
+                !request->in_loop);
     leave(request, 0);
 }
 
@@ -91,16 +103,48 @@ int dari_request_reply(dari_request *request)
     return request->error;
 }
 
-int di_answer_header(di_session *session, const di_reply_header *header, bool flush)
+int di_answer_header(di_session *session, di_origin *origin, const di_reply_header *header,
+                     bool flush)
 {
     uint8_t *room;
     size_t size = di_reply_header_size(header);
-    int error = begin_message(session, size, &room);
+    int error = begin_message(session, origin, size, &room);
     if (error < 0)
         return error;
     di_reply_header_encode(room, header);
-    end_message(session, room, size, flush);
+    end_message(session, origin, room, size, flush);
     return 0;
+}
+
+int di_answer_again(di_session *session, di_origin *origin, const di_message *message)
+{
+    uint8_t *room;
+    size_t size;
+    pthread_mutex_lock(&session->lock);
+    int known =
+        di_reply_cache_find(&session->replies, &origin->route, sizeof origin->route, message->bytes,
+                            message->size, session->server->now, &origin->cached);
+    if (known == DI_CALL_ANSWERED) {
+        const uint8_t *reply = di_cached_reply(origin->cached, &size);
+        if (di_channel_reserve(&session->channel, size, &room) == 0) {
+            memcpy(room, reply, size);
+            di_channel_direct(&session->channel, &origin->route);
+            di_channel_commit(&session->channel, room, size);
+        }
+    }
+    if (known != DI_CALL_NEW)
+        origin->cached = NULL;
+    pthread_mutex_unlock(&session->lock);
+    return known;
+}
+
+void di_answer_never(di_session *session, di_origin *origin)
+{
+    pthread_mutex_lock(&session->lock);
+    if (origin->cached)
+        di_reply_cache_forget(&session->replies, origin->cached);
+    origin->cached = NULL;
+    pthread_mutex_unlock(&session->lock);
 }
 
 /* Tells the log why a call is answered with SYSTEM_ERR, or its arguments called garbage. */
@@ -158,9 +202,9 @@ int di_answer_failure(dari_request *request, int error)
     di_reply_header header = {.xid = request->xid};
     describe_failure(request, error, &header);
     request->replied = true;
-    int result = di_answer_header(session, &header, !request->in_loop);
+    int result = di_answer_header(session, &request->origin, &header, !request->in_loop);
     leave(request, header.error);
-    if (result < 0 && result != DARI_CLOSED && !request->in_loop) {
+    if (result < 0 && result != DARI_CLOSED && !request->in_loop && !session->connectionless) {
         /* A call without an answer: the caller is to know, by the end of the connection. */
         pthread_mutex_lock(&session->lock);
         session->broken = result;

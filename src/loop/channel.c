@@ -13,6 +13,9 @@ void di_channel_init(di_channel *channel, di_connection *connection, size_t mess
         message_max = DI_MESSAGE_MAX_MIN;
     if (message_max > SIZE_MAX / 8)
         message_max = SIZE_MAX / 8;
+    size_t most = connection->ops->message_max;
+    if (most && message_max > most)
+        message_max = most;
     *channel = (di_channel){
         .connection = connection,
         .want = 1,

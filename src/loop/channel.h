@@ -51,6 +51,18 @@ static inline size_t di_channel_unsent(const di_channel *channel)
     return channel->connection->ops->unsent(channel->connection);
 }
 
+/* Of a connection that serves many: where the message that is shown came from; and where those
+ * committed from now on go. */
+static inline void di_channel_sender(const di_channel *channel, di_route *ret_route)
+{
+    channel->connection->ops->sender(channel->connection, ret_route);
+}
+
+static inline void di_channel_direct(di_channel *channel, const di_route *route)
+{
+    channel->connection->ops->direct(channel->connection, route);
+}
+
 /* Takes back what was committed after the first `committed` bytes, if none of it has been sent.
  * Returns whether it has. */
 bool di_channel_withdraw(di_channel *channel, uint64_t committed);

@@ -55,6 +55,9 @@ static int make_client(const char *address, const dari_client_options *options,
     if (!client)
         return DARI_NO_MEMORY;
     client->deadline_ns = options->deadline_ns ? options->deadline_ns : DARI_DEADLINE_DEFAULT_NS;
+    client->retry_ns = options->retry_ns ? options->retry_ns : DARI_RETRY_DEFAULT_NS;
+    if (client->retry_ns > DI_RETRY_MAX_NS)
+        client->retry_ns = DI_RETRY_MAX_NS;
     client->queued_max = options->queued_max ? options->queued_max : DARI_CLIENT_QUEUED_MAX_DEFAULT;
     client->decode_budget =
         options->decode_budget ? options->decode_budget : DARI_DECODE_BUDGET_DEFAULT;
@@ -129,6 +132,7 @@ void dari_client_close(dari_client *client)
         pthread_mutex_unlock(&client->lock);
     }
     di_flights_end(client);
+    di_resend_free(client);
     di_loop_end(client);
     di_pending_end(&client->pending);
     di_channel_close(&client->channel);

@@ -13,6 +13,7 @@
 #include "loop/cancel.h"
 #include "loop/channel.h"
 #include "loop/flight.h"
+#include "loop/resend.h"
 #include "rpc/pending.h"
 
 #include <dari/client.h>
@@ -28,6 +29,8 @@ typedef struct di_waiter {
     di_pending_call pending; /* first: found by xid */
     struct di_waiter *next_asleep;
     uint64_t deadline;
+    di_resend resend;
+    uint32_t refusals;         /* of the client when the call was sent */
     const dari_cancel *cancel; /* or NULL */
     bool wants_turn;           /* it waits to send, */
     size_t room;               /* until less than so many bytes are unsent */
@@ -66,6 +69,7 @@ typedef struct di_client_loop {
 struct dari_client {
     di_fork_guard guard;
     uint64_t deadline_ns;
+    uint64_t retry_ns;
     size_t queued_max;
     size_t decode_budget;
     uint32_t accept;
@@ -86,6 +90,8 @@ struct dari_client {
     unsigned bell_count;
     bool landing; /* what is received may be used where it lies by the dispatching thread */
     di_flights flights;
+    di_kept_message *kept; /* the pool of resend.c */
+    uint32_t refusals;     /* how often the transport said that nobody listens */
     di_client_loop loop;
     bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */

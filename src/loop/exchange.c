@@ -66,8 +66,10 @@ static int check_room(dari_client *client)
 
 static di_waiter make_waiter(const dari_exchange *exchange)
 {
-    return (di_waiter){
-        .deadline = exchange->deadline, .cancel = di_exchange_cancel(exchange), .bell = -1};
+    return (di_waiter){.deadline = exchange->deadline,
+                       .resend = {.at = DI_NEVER},
+                       .cancel = di_exchange_cancel(exchange),
+                       .bell = -1};
 }
 
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
@@ -178,11 +180,14 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     di_pending_add(&client->pending, &waiter->pending);
     exchange->xid = waiter->pending.xid;
     di_exchange_commit(exchange);
+    di_resend_keep(client, &waiter->resend, exchange->xid, client->message, client->message_size);
+    waiter->refusals = client->refusals;
     uint64_t after = client->channel.committed;
     di_client_flush(client);
     if (client->asleep || client->sender)
         di_client_pass_on(client);
     int error = di_client_await_reply(client, waiter);
+    di_resend_end(client, &waiter->resend);
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;
     exchange->may_have_run = waiter->done || may_run(client, before, after);

@@ -71,6 +71,7 @@ static void leave(dari_client *client, di_flight *flight)
 {
     const dari_cancel *cancel = di_exchange_cancel(&flight->exchange);
     di_timers_remove(&client->flights.timers, &flight->timer);
+    di_resend_end(client, &flight->resend);
     if (cancel)
         forget_cancel(client, flight, cancel->descriptor);
     client->flights.flying--;
@@ -178,8 +179,42 @@ static void fail_due(dari_client *client, uint64_t now, int error)
     line_up_all(client, failed);
 }
 
+/* When the flight has something to do. */
+static uint64_t due_time(const di_flight *flight)
+{
+    uint64_t deadline = flight->exchange.deadline;
+    return flight->resend.at < deadline ? flight->resend.at : deadline;
+}
+
+/* Sends those again for which it is time. Those whose deadline has passed stay due. */
+static void resend_due(dari_client *client, uint64_t now)
+{
+    di_timers *timers = &client->flights.timers;
+    di_timers expired = NULL;
+    while (*timers && (*timers)->deadline <= now) {
+        di_flight *flight = flight_of(*timers);
+        bool again = di_resend_is_due(&flight->resend, now);
+        di_timers_remove(timers, &flight->timer);
+        if (flight->exchange.deadline <= now) {
+            di_timers_add(&expired, &flight->timer);
+            continue;
+        }
+        flight->timer.deadline = due_time(flight);
+        di_timers_add(timers, &flight->timer);
+        if (again)
+            di_resend_send(client, &flight->resend);
+    }
+    while (expired) {
+        di_timer *timer = expired;
+        di_timers_remove(&expired, timer);
+        di_timers_add(timers, timer);
+    }
+}
+
 void di_flights_expire(dari_client *client, uint64_t now)
 {
+    if (!client->broken && client->channel.connection->ops->loses_messages)
+        resend_due(client, now);
     if (client->flights.timers && client->flights.timers->deadline <= now)
         fail_due(client, now, DARI_DEADLINE);
 }
@@ -276,11 +311,25 @@ static int board(di_flight *flight, const dari_exchange *exchange)
     flight->pending.asynchronous = true;
     di_pending_add(&client->pending, &flight->pending);
     flight->exchange.xid = flight->pending.xid;
+    flight->resend = (di_resend){.at = DI_NEVER};
     flight->timer.deadline = exchange->deadline;
     di_timers_add(&client->flights.timers, &flight->timer);
     client->flights.flying++;
     client->flights.open++;
     return 0;
+}
+
+/* The call that was committed last is sent again if it gets no answer. */
+static void keep(dari_client *client, di_flight *flight)
+{
+    di_timers *timers = &client->flights.timers;
+    di_resend_keep(client, &flight->resend, flight->exchange.xid, client->message,
+                   client->message_size);
+    if (flight->resend.at >= flight->timer.deadline)
+        return;
+    di_timers_remove(timers, &flight->timer);
+    flight->timer.deadline = flight->resend.at;
+    di_timers_add(timers, &flight->timer);
 }
 
 /* Called with the lock held. */
@@ -303,6 +352,7 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
     flight->before = client->channel.committed;
     di_exchange_commit(&flight->exchange);
     flight->after = client->channel.committed;
+    keep(client, flight);
     *ret_flight = flight;
     return 0;
 }
@@ -319,7 +369,7 @@ int dari_exchange_start(dari_exchange *exchange, dari_finish *finish, dari_done 
         flight->finish = finish;
         flight->done = done;
         flight->user = user;
-        di_loop_queued(client, exchange->deadline);
+        di_loop_queued(client, flight->timer.deadline);
     }
     pthread_mutex_unlock(&client->lock);
     return exchange->error ? dari_exchange_end(exchange, NULL) : 0;

@@ -11,13 +11,15 @@
 
 #include "base/timers.h"
 #include "loop/channel.h"
+#include "loop/resend.h"
 #include "rpc/pending.h"
 
 #include <dari/interface.h>
 
 typedef struct di_flight {
     di_pending_call pending; /* first: found by xid */
-    di_timer timer;
+    di_timer timer;          /* the deadline, or the time to send again where that is before */
+    di_resend resend;
     struct di_flight *next;                                /* among the landed, or the unused */
     struct di_flight *next_cancelled, *previous_cancelled; /* of the same cancel */
     dari_exchange exchange;

@@ -33,9 +33,19 @@ static void describe(dari_server *server, const char *address, int error, const 
 static int watch_listener(dari_server *server, di_address *address, int operation)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = address};
+    if (address->listener->ops->connectionless)
+        return 0;
     return epoll_ctl(server->epoll, operation, address->listener->descriptor, &event) < 0
                ? DARI_ERRNO
                : 0;
+}
+
+/* Takes the one connection of an address that keeps none. */
+static int take_connection(dari_server *server, di_address *address)
+{
+    di_connection *connection;
+    address->listener->ops->accept(address->listener, &connection);
+    return di_session_create(server, connection, address->text, true);
 }
 
 /* Adds a listener, which is closed where that fails. */
@@ -49,7 +59,9 @@ static int add_listener(dari_server *server, di_listener *listener, di_failure *
         address->watched.kind = DI_WATCHED_LISTENER;
         address->listener = listener;
         memcpy(address->text, text, size);
-        if (server->accepting)
+        if (listener->ops->connectionless)
+            error = take_connection(server, address);
+        else if (server->accepting)
             error = watch_listener(server, address, EPOLL_CTL_ADD);
     } else {
         error = DARI_NO_MEMORY;
@@ -192,7 +204,7 @@ void di_server_accept(dari_server *server, di_address *address)
         di_connection *connection;
         int result = listener->ops->accept(listener, &connection);
         if (result == DI_MOVED)
-            result = di_session_create(server, connection, address->text);
+            result = di_session_create(server, connection, address->text, false);
         else if (result == DI_BLOCKED)
             return;
         if (result < 0) {

@@ -61,9 +61,18 @@ static bool keeps_much(const dari_arena *arena)
     return arena->newest && (size_t)(arena->end - arena->at) >= DI_LARGE_MESSAGE;
 }
 
+/* The answer is over, or there was none. */
+static void close_origin(dari_request *request)
+{
+    if (request->session->connectionless)
+        di_answer_never(request->session, &request->origin);
+    request->peer_text = NULL;
+}
+
 /* Puts a request back, of which no other thread has heard. */
 static void put_request(dari_server *server, dari_request *request)
 {
+    close_origin(request);
     dari_arena_reset(&request->arena);
     if (request->size >= DI_LARGE_MESSAGE || request->message_size >= DI_LARGE_MESSAGE) {
         server->requests_used = true;
@@ -107,6 +116,7 @@ void di_request_end(dari_request *request)
     di_session *session = request->session;
     di_hold_release(request->hold);
     request->hold = NULL;
+    close_origin(request);
     return_request(server, request);
     atomic_fetch_sub(&session->in_flight, 1);
     atomic_fetch_sub(&server->in_flight, 1);
@@ -262,6 +272,9 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
         return 0;
     const uint8_t *arguments;
     di_target target = {0};
+    di_origin origin = {0};
+    if (session->connectionless)
+        di_channel_sender(&session->channel, &origin.route);
     di_reply_header reply = {.xid = xid};
     di_call_header call;
     int decoded =
@@ -272,16 +285,19 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     if (reply.error == DARI_RPC_MISMATCH)
         reply.low = reply.high = DI_RPC_VERSION;
     if (reply.error || !target.procedure || !target.procedure->serve)
-        return di_answer_header(session, &reply, false);
+        return di_answer_header(session, &origin, &reply, false);
+    if (session->connectionless && di_answer_again(session, &origin, message) != DI_CALL_NEW)
+        return 0;
     dari_request *request = take_request(server);
     if (!request) {
         reply.error = DARI_SYSTEM_ERROR;
-        return di_answer_header(session, &reply, false);
+        return di_answer_header(session, &origin, &reply, false);
     }
     request->server = server;
     request->session = session;
     request->target = target;
     request->xid = xid;
+    request->origin = origin;
     request->credential = call.credential;
     request->arguments = arguments;
     request->bytes = message->bytes;

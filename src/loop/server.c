@@ -52,6 +52,8 @@ static void take_limits(dari_server *server, const dari_server_options *options)
     LIMIT(calls_per_connection_max, DARI_CALLS_PER_CONNECTION_MAX_DEFAULT);
     LIMIT(calls_max, DARI_CALLS_MAX_DEFAULT);
     LIMIT(queued_max, DARI_QUEUED_MAX_DEFAULT);
+    LIMIT(remembered_max, DARI_REMEMBERED_MAX_DEFAULT);
+    LIMIT(remembered_bytes_max, DARI_REMEMBERED_BYTES_MAX_DEFAULT);
     LIMIT(idle_ns, DARI_IDLE_DEFAULT_NS);
     LIMIT(first_call_ns, DARI_FIRST_CALL_DEFAULT_NS);
 #undef LIMIT

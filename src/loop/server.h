@@ -18,6 +18,7 @@
 #include "loop/channel.h"
 #include "rpc/dispatch.h"
 #include "rpc/message.h"
+#include "rpc/reply_cache.h"
 
 #include <dari/server.h>
 
@@ -59,7 +60,13 @@ typedef struct di_address {
     char text[]; /* as a client writes it */
 } di_address;
 
-/* One connection. */
+/* Where a call came from that came without a connection. */
+typedef struct di_origin {
+    di_route route;
+    di_cached_call *cached; /* NULL: its reply is not to be kept, or is already */
+} di_origin;
+
+/* One connection; or all callers of an address that keeps none. */
 typedef struct di_session {
     di_watched watched;
     dari_server *server;
@@ -67,17 +74,20 @@ typedef struct di_session {
     struct di_session *next, *previous;
     struct di_session *next_ready;
     const char *address; /* that it came in by */
-    di_peer peer;        /* constant */
-    uint32_t interest;   /* epoll events that are watched for; written under lock */
-    uint64_t active_at;  /* when something last came or went */
-    bool ready;          /* in the list of those that can go on without an event */
-    bool ended;          /* the peer sends no more */
-    bool held;           /* not read from: it has as many calls or replies as it may */
-    bool unwatched;      /* not in epoll */
-    bool called;         /* a whole call came */
-    bool used;           /* since memory was last trimmed */
+    bool connectionless;
+    void (*route_peer)(const di_route *route, di_peer *ret_peer); /* then: whose route it is */
+    di_peer peer;                                                 /* constant */
+    uint32_t interest;  /* epoll events that are watched for; written under lock */
+    uint64_t active_at; /* when something last came or went */
+    bool ready;         /* in the list of those that can go on without an event */
+    bool ended;         /* the peer sends no more */
+    bool held;          /* not read from: it has as many calls or replies as it may */
+    bool unwatched;     /* not in epoll */
+    bool called;        /* a whole call came */
+    bool used;          /* since memory was last trimmed */
 
     pthread_mutex_t lock;
+    di_reply_cache replies;          /* connectionless: under lock */
     int broken;                      /* under lock: the error of sending by another thread */
     atomic_uint in_flight;           /* calls that go on beyond a turn of the loop */
     atomic_uint references;          /* the loop, calls in flight, and being in `calling` */
@@ -95,6 +105,8 @@ struct dari_request {
     dari_encoder encoder;
     di_target target;
     uint32_t xid;
+    di_origin origin; /* connectionless; its `cached` under session->lock */
+    char *peer_text;  /* of the origin, in the arena; or NULL */
     di_auth credential;
     const uint8_t *arguments;
     const uint8_t *bytes; /* the message of the call */
@@ -125,6 +137,8 @@ struct dari_server {
     uint64_t idle_ns; /* DI_NEVER: no limit */
     uint64_t first_call_ns;
     size_t queued_max;
+    uint32_t remembered_max;
+    size_t remembered_bytes_max;
     uint32_t accept;
 
     int epoll;
@@ -200,7 +214,8 @@ void di_server_update_accepting(dari_server *server);
 void di_server_close_listeners(dari_server *server);
 
 /* Takes a connection over. Returns 0 or the error; then the connection is closed. */
-int di_session_create(dari_server *server, di_connection *connection, const char *address);
+int di_session_create(dari_server *server, di_connection *connection, const char *address,
+                      bool connectionless);
 /* Does what the events of its descriptor allow. The session may be gone afterwards. */
 void di_session_event(dari_server *server, di_session *session, uint32_t events);
 /* Serves calls that have arrived already. The session may be gone afterwards. */
@@ -222,8 +237,15 @@ void di_request_end(dari_request *request);
 void di_requests_free(dari_server *server);
 void di_requests_trim(dari_server *server);
 
-/* Sends a reply without results; `flush`: at once, otherwise the loop will. Any thread. */
-int di_answer_header(di_session *session, const di_reply_header *header, bool flush);
+/* Sends a reply without results, to `origin` where the session is connectionless; `flush`: at once,
+ * otherwise the loop will. Any thread. */
+int di_answer_header(di_session *session, di_origin *origin, const di_reply_header *header,
+                     bool flush);
+/* Looks up whether a message that came without a connection is known already. Returns an enum
+ * di_call_known, after the reply of one that is answered was sent once more; or an error. */
+int di_answer_again(di_session *session, di_origin *origin, const di_message *message);
+/* The call gets no reply: it may be called again. Any thread. */
+void di_answer_never(di_session *session, di_origin *origin);
 /* The reply for a call that has failed with `error`. Any thread. */
 int di_answer_failure(dari_request *request, int error);
 

@@ -5,6 +5,7 @@
  * are collected and sent together. A peer that does not take its replies, or has as many calls in
  * progress as it may, is not read from: nothing grows without end. A peer that sends no more still
  * gets its replies. */
+#include "base/clock.h"
 #include "loop/server.h"
 
 #include <dari/error.h>
@@ -12,8 +13,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 
-int di_session_create(dari_server *server, di_connection *connection, const char *address)
+static void remember_replies(const dari_server *server, di_session *session)
+{
+    const di_reply_cache_limits limits = {.count = server->remembered_max,
+                                          .bytes = server->remembered_bytes_max,
+                                          .age_ns = DARI_REMEMBERED_NS};
+    uint64_t key[2];
+    if (getrandom(key, sizeof key, GRND_NONBLOCK) != sizeof key)
+        key[0] = key[1] = di_now();
+    di_reply_cache_init(&session->replies, &limits, key);
+}
+
+int di_session_create(dari_server *server, di_connection *connection, const char *address,
+                      bool connectionless)
 {
     di_session *session = calloc(1, sizeof *session);
     if (!session) {
@@ -23,6 +37,8 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     session->watched.kind = DI_WATCHED_SESSION;
     session->server = server;
     session->address = address;
+    session->connectionless = connectionless;
+    session->route_peer = connection->ops->route_peer;
     session->interest = EPOLLIN;
     session->active_at = server->now;
     if (connection->ops->peer)
@@ -36,6 +52,8 @@ int di_session_create(dari_server *server, di_connection *connection, const char
         errno = cause;
         return DARI_ERRNO;
     }
+    if (connectionless)
+        remember_replies(server, session);
     pthread_mutex_init(&session->lock, NULL);
     atomic_init(&session->references, 1);
     atomic_fetch_add(&server->references, 1);
@@ -43,6 +61,8 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     if (session->next)
         session->next->previous = session;
     server->sessions = session;
+    if (connectionless)
+        return 0;
     server->connections++;
     di_server_sweep_later(server);
     return 0;
@@ -53,6 +73,8 @@ void di_session_reference_drop(di_session *session)
     if (atomic_fetch_sub(&session->references, 1) != 1)
         return;
     dari_server *server = session->server;
+    if (session->connectionless)
+        di_reply_cache_free(&session->replies);
     pthread_mutex_destroy(&session->lock);
     free(session);
     di_server_reference_drop(server);
@@ -101,7 +123,8 @@ void di_session_close(dari_server *server, di_session *session)
     di_channel_close(&session->channel);
     if (!forked)
         pthread_mutex_unlock(&session->lock);
-    server->connections--;
+    if (!session->connectionless)
+        server->connections--;
     server->accept_again = 0;
     di_session_reference_drop(session);
 }
@@ -146,7 +169,8 @@ static bool is_full(const dari_server *server, const di_session *session)
 
 static bool has_many_calls(const dari_server *server, di_session *session)
 {
-    return atomic_load(&session->in_flight) >= server->calls_per_connection_max;
+    return !session->connectionless &&
+           atomic_load(&session->in_flight) >= server->calls_per_connection_max;
 }
 
 static bool all_have_many_calls(dari_server *server)
@@ -181,7 +205,7 @@ static int serve_some(dari_server *server, di_session *session)
             session->active_at = server->now;
         session->called = true;
         int error = di_request_serve(server, session, &message);
-        if (error < 0)
+        if (error < 0 && !session->connectionless)
             return error;
     }
     return SERVED_SOME;

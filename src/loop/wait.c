@@ -114,13 +114,23 @@ static void copy_reply(di_waiter *waiter, const di_message *message)
     waiter->reply_size = message->size;
 }
 
+/* What came is no RPC message: nothing can be told on that stream any more; but a datagram is only
+ * one of many. */
+static int garbage(dari_client *client)
+{
+    if (!client->channel.connection->ops->loses_messages)
+        return DARI_BAD_REPLY;
+    client->pending.dropped++;
+    return 0;
+}
+
 /* Gives a message to the call that it answers. `self` is the thread that received it. Returns 0 or
  * DARI_BAD_REPLY for what is no RPC message. */
 static int hand_out(dari_client *client, di_waiter *self, const di_message *message)
 {
     uint32_t xid, type;
     if (di_message_peek(message->bytes, message->size, &xid, &type) < 0 || type > DI_REPLY)
-        return DARI_BAD_REPLY;
+        return garbage(client);
     di_pending_call *pending = NULL;
     if (type == DI_REPLY)
         pending = di_pending_match(&client->pending, xid);
@@ -162,6 +172,14 @@ static int hand_out_all(dari_client *client, di_waiter *self)
     return error;
 }
 
+/* Nobody listens at the other side at present: the calls that were sent fail. */
+static void refuse(dari_client *client)
+{
+    client->refusals++;
+    wake_all(client);
+    di_flights_fail(client, DARI_REFUSED);
+}
+
 /* Receives what there is without waiting, and hands it out. Where nothing more can come, something
  * may have been left by a dispatch that ended early. */
 static void receive(dari_client *client, di_waiter *self)
@@ -169,7 +187,9 @@ static void receive(dari_client *client, di_waiter *self)
     int moved = di_channel_receive(&client->channel);
     int cause = errno;
     int error = hand_out_all(client, self);
-    if (moved < 0)
+    if (moved == DARI_REFUSED && client->channel.connection->ops->loses_messages)
+        refuse(client);
+    else if (moved < 0)
         error = moved;
     if (error < 0)
         di_client_break(client, error, cause);
@@ -239,6 +259,12 @@ void di_client_let_go(dari_client *client)
     di_client_pass_on(client);
 }
 
+/* When the waiter has something to do by itself. */
+static uint64_t wake_time(const di_waiter *waiter)
+{
+    return waiter->resend.at < waiter->deadline ? waiter->resend.at : waiter->deadline;
+}
+
 /* Polls for `events` of the connection, 0: for none, and for what else may end the wait. Returns
  * what there is of them. */
 static short poll_for(dari_client *client, di_waiter *self, short events)
@@ -251,7 +277,7 @@ static short poll_for(dari_client *client, di_waiter *self, short events)
     if (self->cancel)
         descriptors[count++] = (struct pollfd){.fd = self->cancel->descriptor, .events = POLLIN};
     pthread_mutex_unlock(&client->lock);
-    int ready = poll(descriptors, count, di_poll_timeout(self->deadline));
+    int ready = poll(descriptors, count, di_poll_timeout(wake_time(self)));
     int cause = errno;
     pthread_mutex_lock(&client->lock);
     silence(self);
@@ -271,10 +297,10 @@ static void sleep_on_condition(dari_client *client, di_waiter *self)
         pthread_condattr_destroy(&attributes);
         self->wake_made = true;
     }
-    if (self->deadline == DI_NEVER) {
+    if (wake_time(self) == DI_NEVER) {
         pthread_cond_wait(&self->wake, &client->lock);
     } else {
-        struct timespec until = di_timespec(self->deadline);
+        struct timespec until = di_timespec(wake_time(self));
         pthread_cond_timedwait(&self->wake, &client->lock, &until);
     }
 }
@@ -405,7 +431,10 @@ int di_client_await_reply(dari_client *client, di_waiter *waiter)
     while (!waiter->done && error == 0 && (!client->broken || client->held)) {
         error = wait_once(client, waiter);
         if (!waiter->done && error == 0)
-            error = out_of_time(waiter);
+            error = client->refusals != waiter->refusals ? DARI_REFUSED : out_of_time(waiter);
+        if (!waiter->done && error == 0 && waiter->resend.message &&
+            di_resend_is_due(&waiter->resend, di_now()))
+            di_resend_send(client, &waiter->resend);
     }
     if (!waiter->done)
         di_pending_remove(&client->pending, &waiter->pending);

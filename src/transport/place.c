@@ -5,7 +5,9 @@
 
 #include <dari/error.h>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -58,6 +60,20 @@ int di_place_parse(const char *rest, di_place *place, di_failure *failure)
 void di_place_format(di_text *text, const char *prefix, const di_place *place, unsigned port)
 {
     di_text_format(text, place->bracketed ? "%s[%s]:%u" : "%s%s:%u", prefix, place->host, port);
+}
+
+void di_place_peer(const char *prefix, const struct sockaddr *address, di_peer *ret_peer)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    bool six = address->sa_family == AF_INET6;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    const void *bytes = six ? (const void *)&v6->sin6_addr : &v4->sin_addr;
+    inet_ntop(address->sa_family, bytes, host, sizeof host);
+    snprintf(ret_peer->address, sizeof ret_peer->address, six ? "%s[%s]:%u" : "%s%s:%u", prefix,
+             host, (unsigned)ntohs(six ? v6->sin6_port : v4->sin_port));
+    ret_peer->key[0] = (uint8_t)address->sa_family;
+    memcpy(ret_peer->key + 1, bytes, six ? 16 : 4);
 }
 
 unsigned di_bound_port(int descriptor)

@@ -21,6 +21,11 @@ int di_place_parse(const char *rest, di_place *ret_place, di_failure *failure);
 /* Appends the place as addresses are written, with another port. */
 void di_place_format(di_text *text, const char *prefix, const di_place *place, unsigned port);
 
+struct sockaddr;
+
+/* A peer by its socket address, IPv4 or IPv6: one peer is one host. */
+void di_place_peer(const char *prefix, const struct sockaddr *address, di_peer *ret_peer);
+
 /* The port that a socket is bound to, or 0. */
 unsigned di_bound_port(int descriptor);
 

@@ -2,6 +2,7 @@
 /* The schemes there are. */
 #include "transport/tcp.h"
 #include "transport/transport.h"
+#include "transport/udp.h"
 #include "transport/unix.h"
 
 #include <dari/error.h>
@@ -11,6 +12,7 @@
 const di_transport *const di_transports[] = {
     &di_unix_transport,
     &di_tcp_transport,
+    &di_udp_transport,
     NULL,
 };
 

@@ -13,13 +13,11 @@
 
 #include <dari/error.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -114,25 +112,12 @@ static int connect_any(const struct addrinfo *addresses, uint64_t deadline, int 
     return told;
 }
 
-/* One peer is one host, by its address. */
 static void tcp_peer(int descriptor, di_peer *ret_peer)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address;
+    struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (getpeername(descriptor, &address.any, &size) < 0)
-        return;
-    bool six = address.any.sa_family == AF_INET6;
-    const void *bytes = six ? (const void *)&address.v6.sin6_addr : &address.v4.sin_addr;
-    inet_ntop(address.any.sa_family, bytes, host, sizeof host);
-    snprintf(ret_peer->address, sizeof ret_peer->address, six ? "tcp://[%s]:%u" : "tcp://%s:%u",
-             host, (unsigned)ntohs(six ? address.v6.sin6_port : address.v4.sin_port));
-    ret_peer->key[0] = (uint8_t)address.any.sa_family;
-    memcpy(ret_peer->key + 1, bytes, six ? 16 : 4);
+    if (getpeername(descriptor, (struct sockaddr *)&address, &size) == 0)
+        di_place_peer("tcp://", (const struct sockaddr *)&address, ret_peer);
 }
 
 /* Small messages go out at once: each is a call or a reply that somebody waits for. */

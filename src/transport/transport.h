@@ -15,7 +15,8 @@
  * receive (receive to hold).
  *
  * Errors are negative and final for the connection, DARI_NO_MEMORY of receive too; DARI_NO_MEMORY
- * and DARI_LIMIT of reserve alone change nothing. After DARI_ERRNO, errno holds the cause. */
+ * and DARI_LIMIT of reserve alone change nothing, nor does DARI_REFUSED of receive: nobody was
+ * there to take a message that was sent. After DARI_ERRNO, errno holds the cause. */
 #ifndef DI_TRANSPORT_TRANSPORT_H
 #define DI_TRANSPORT_TRANSPORT_H
 
@@ -28,6 +29,15 @@
 
 typedef struct di_connection di_connection;
 typedef struct di_listener di_listener;
+
+/* The bytes that one datagram carries, over IPv4, the less of the two. */
+#define DI_DATAGRAM_MAX ((size_t)65507)
+
+/* Where a message came from that keeps no connection, and its answer goes. What is in it is the
+ * transport's own; the same caller has the same bytes. */
+typedef struct di_route {
+    uint64_t words[8];
+} di_route;
 
 /* What came of receive and flush. */
 enum di_progress {
@@ -50,6 +60,10 @@ typedef struct di_connection_ops {
     /* Messages keep their boundaries (peek shows one whole message); otherwise it is a stream of
      * bytes, on which RPC marks records (RFC 5531, section 11). */
     bool keeps_boundaries;
+    size_t message_max; /* then: the bytes of a message; 0: no limit of its own */
+    /* Messages may be lost, and nobody is told. Where nobody listens, receive may say so by
+     * DARI_REFUSED, which is not the end of the connection. */
+    bool loses_messages;
 
     int (*reserve)(di_connection *connection, size_t size, uint8_t **ret_room);
     void (*commit)(di_connection *connection, size_t size);
@@ -66,6 +80,12 @@ typedef struct di_connection_ops {
     /* Keeps what peek shows where it is until the hold is released, by any thread and whatever
      * becomes of the connection. Cannot fail. NULL where a scheme cannot. */
     di_hold *(*hold)(di_connection *connection);
+
+    /* Of a listener without connections: the route of the message that peek shows; and the route of
+     * the messages committed from now on. NULL for the others. */
+    void (*sender)(const di_connection *connection, di_route *ret_route);
+    void (*direct)(di_connection *connection, const di_route *route);
+    void (*route_peer)(const di_route *route, di_peer *ret_peer);
 
     /* The bytes of memory that are kept for messages as large as those that came before, and are
      * not in use; trim gives them back. */
@@ -87,6 +107,9 @@ struct di_connection {
 };
 
 typedef struct di_listener_ops {
+    /* All callers come by one connection, with routes, which accept hands out once. The listener
+     * has no descriptor of its own to wait for. */
+    bool connectionless;
     /* DI_MOVED and a connection, or DI_BLOCKED. */
     int (*accept)(di_listener *listener, di_connection **ret_connection);
     /* The address as a client writes it. */

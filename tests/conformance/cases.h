@@ -91,6 +91,35 @@
     X(threads_start_and_call)             \
     X(calls_one_way)
 
+/* Those that need no stream and no connection: what there is to messages that are lost, doubled or
+ * overtaken is in udp_test.c. */
+#define DATAGRAM_CASES(X)               \
+    X(calls_are_answered)               \
+    X(an_address_is_told)               \
+    X(deadline_of_a_silent_server)      \
+    X(a_late_reply_is_dropped)          \
+    X(an_address_in_use)                \
+    X(many_connections)                 \
+    X(stop_before_run)                  \
+    X(stop_from_a_signal_handler)       \
+    X(threads_meet_their_own_deadlines) \
+    X(a_child_inherits_nothing)         \
+    X(handlers_errors_are_mapped)       \
+    X(answered_before_it_returns)       \
+    X(finish_from_a_signal_handler)     \
+    X(cancelled_before_the_call)        \
+    X(cancelled_while_waiting)          \
+    X(cancelled_while_another_receives) \
+    X(cancelled_from_a_signal_handler)  \
+    X(a_reply_or_a_cancel)              \
+    X(a_thousand_in_flight)             \
+    X(deadlines_of_calls_in_flight)     \
+    X(calls_in_flight_are_cancelled)    \
+    X(a_client_closes_with_many)        \
+    X(a_client_in_a_loop)               \
+    X(threads_start_and_call)           \
+    X(calls_one_way)
+
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)
 #undef DECLARE_CASE

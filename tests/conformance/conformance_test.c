@@ -86,24 +86,29 @@ void queue_echo(di_connection *peer, uint32_t xid, uint32_t size)
 }
 
 #define LIST_CASE(name) {#name, name},
-static const struct {
+typedef struct suite_case {
     const char *name;
     void (*run)(test_fixture *fixture);
-} cases[] = {CASES(LIST_CASE)};
+} suite_case;
+
+static const suite_case cases[] = {CASES(LIST_CASE)};
+static const suite_case datagram_cases[] = {DATAGRAM_CASES(LIST_CASE)};
 
 #define CASE_COUNT (sizeof cases / sizeof *cases)
+#define DATAGRAM_CASE_COUNT (sizeof datagram_cases / sizeof *datagram_cases)
 
 typedef struct run_of_case {
-    size_t scheme, at;
+    const test_scheme *scheme;
+    const suite_case *one;
     char name[96];
 } run_of_case;
 
 static void run_case(void **state)
 {
     const run_of_case *run = *state;
-    test_fixture fixture = {.scheme = &schemes[run->scheme]};
+    test_fixture fixture = {.scheme = run->scheme};
     fixture_begin(&fixture);
-    cases[run->at].run(&fixture);
+    run->one->run(&fixture);
     fixture_end(&fixture);
 }
 
@@ -113,15 +118,18 @@ int main(void)
     static run_of_case runs[MOST];
     static struct CMUnitTest tests[MOST];
     size_t count = 0;
-    for (size_t scheme = 0; scheme < scheme_count; scheme++) {
-        if (!scheme_is_there(&schemes[scheme])) {
-            printf("# %s left out: this machine has none\n", schemes[scheme].name);
+    for (size_t i = 0; i < scheme_count; i++) {
+        const test_scheme *scheme = &schemes[i];
+        const suite_case *list = scheme->datagrams ? datagram_cases : cases;
+        size_t list_count = scheme->datagrams ? DATAGRAM_CASE_COUNT : CASE_COUNT;
+        if (!scheme_is_there(scheme)) {
+            printf("# %s left out: this machine has none\n", scheme->name);
             continue;
         }
-        for (size_t at = 0; at < CASE_COUNT; at++, count++) {
-            runs[count] = (run_of_case){.scheme = scheme, .at = at};
-            snprintf(runs[count].name, sizeof runs[count].name, "%s: %s", schemes[scheme].name,
-                     cases[at].name);
+        for (size_t at = 0; at < list_count; at++, count++) {
+            runs[count] = (run_of_case){.scheme = scheme, .one = &list[at]};
+            snprintf(runs[count].name, sizeof runs[count].name, "%s: %s", scheme->name,
+                     list[at].name);
             tests[count] = (struct CMUnitTest){
                 .name = runs[count].name, .test_func = run_case, .initial_state = &runs[count]};
         }

@@ -16,10 +16,12 @@
 #define PATIENCE_MS 10000
 
 const test_scheme schemes[] = {
-    {"unix_path", "unix:%s/socket", true},
-    {"unix_abstract", "unix:@dari-test-%d-%d", false},
-    {"tcp4", "tcp://127.0.0.1:0", false},
-    {"tcp6", "tcp://[::1]:0", false},
+    {.name = "unix_path", .address = "unix:%s/socket", .has_path = true},
+    {.name = "unix_abstract", .address = "unix:@dari-test-%d-%d"},
+    {.name = "tcp4", .address = "tcp://127.0.0.1:0"},
+    {.name = "tcp6", .address = "tcp://[::1]:0"},
+    {.name = "udp4", .address = "udp://127.0.0.1:0", .datagrams = true},
+    {.name = "udp6", .address = "udp://[::1]:0", .datagrams = true},
 };
 const size_t scheme_count = sizeof schemes / sizeof *schemes;
 

@@ -21,6 +21,7 @@ typedef struct test_scheme {
     const char *name;
     const char *address; /* "%s": a directory of our own; "%d": a number of our own */
     bool has_path;       /* leaves files, which have a mode and go stale */
+    bool datagrams;      /* no connections, and messages may be lost */
 } test_scheme;
 
 extern const test_scheme schemes[];
