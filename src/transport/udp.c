@@ -138,8 +138,15 @@ static ssize_t send_by_route(int descriptor, const uint8_t *bytes, size_t size, 
     return sendmsg(descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Sends the datagram. Returns DI_MOVED, or DI_BLOCKED, or an error. What the kernel cannot send is
- * lost, as it might be on its way; a client learns of it where that will not change. */
+/* Whether a failure is the network's, which may be another in a moment. */
+static bool may_pass(int cause)
+{
+    return cause == ENOBUFS || cause == EPERM || cause == ENETDOWN || cause == ENETUNREACH ||
+           cause == EHOSTDOWN || cause == EHOSTUNREACH;
+}
+
+/* Sends the datagram. Returns DI_MOVED, or DI_BLOCKED, or an error. What the network does not take
+ * at present is lost, as it might be on its way. */
 static int send_one(udp_connection *udp, queued *datagram)
 {
     const uint8_t *bytes = (const uint8_t *)(datagram + 1);
@@ -154,7 +161,7 @@ static int send_one(udp_connection *udp, queued *datagram)
             return DI_BLOCKED;
         if (errno == EINTR)
             continue;
-        if (udp->serves || errno == ENOBUFS || errno == EPERM)
+        if (udp->serves || may_pass(errno))
             return DI_MOVED;
         /* What an earlier datagram met is told once, and this one was not sent. */
         if (errno != ECONNREFUSED || !again)
@@ -234,7 +241,7 @@ static int udp_receive(di_connection *connection, size_t want)
             di_buffer_commit(&udp->in, (size_t)got);
             return DI_MOVED;
         }
-        if (errno == EINTR)
+        if (errno == EINTR || (!udp->serves && may_pass(errno)))
             continue;
         /* A socket that serves many is not lost by what one of them met. */
         if (errno == EAGAIN || errno == EWOULDBLOCK || udp->serves)

@@ -512,7 +512,7 @@ static void check_network(const relay_options *options, unsigned workers, uint64
     fixture.handlers = &handlers;
     fixture.options.workers = workers;
     fixture_serve(&fixture);
-    test_relay *relay = relay_start(options, port_of(fixture.address), &port);
+    test_relay *relay = relay_start(options, "127.0.0.1", port_of(fixture.address), &port);
     assert_non_null(relay);
     dari_client *client = connect_to_port(port, &(dari_client_options){.retry_ns = SOON_NS / 4});
     for (unsigned i = 0; i < BAD_CALLS; i++) {

@@ -204,7 +204,8 @@ static void free_relay(test_relay *relay)
     free(relay);
 }
 
-test_relay *relay_start(const relay_options *options, uint16_t server_port, uint16_t *ret_port)
+test_relay *relay_start(const relay_options *options, const char *server_host, uint16_t server_port,
+                        uint16_t *ret_port)
 {
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof here;
@@ -213,8 +214,8 @@ test_relay *relay_start(const relay_options *options, uint16_t server_port, uint
         return NULL;
     made->options = *options;
     made->chance = options->seed;
-    made->server = here;
-    made->server.sin_port = htons(server_port);
+    made->server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(server_port)};
+    inet_pton(AF_INET, server_host, &made->server.sin_addr);
     made->front = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     made->stop = eventfd(0, EFD_CLOEXEC);
     if (made->front < 0 || made->stop < 0 ||

@@ -21,9 +21,10 @@ typedef struct relay_counts {
 
 typedef struct test_relay test_relay;
 
-/* Relays between a port of 127.0.0.1 that is free and the server's. Returns NULL where it cannot;
- * `ret_port` is the one for clients. */
-test_relay *relay_start(const relay_options *options, uint16_t server_port, uint16_t *ret_port);
+/* Relays between a port of 127.0.0.1 that is free and the server's, at an IPv4 address. Returns
+ * NULL where it cannot; `ret_port` is the one for clients. */
+test_relay *relay_start(const relay_options *options, const char *server_host, uint16_t server_port,
+                        uint16_t *ret_port);
 
 /* Ends it, and tells what it has done. */
 relay_counts relay_stop(test_relay *relay);

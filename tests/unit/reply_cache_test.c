@@ -151,6 +151,19 @@ static void what_is_old_is_forgotten(void **state)
     di_reply_cache_free(&cache);
 }
 
+/* The thread that answers has looked at its clock later than the one that asks. */
+static void an_answer_may_be_of_later(void **state)
+{
+    (void)state;
+    di_reply_cache cache;
+    di_cached_call *call = NULL;
+    setup(&cache, 10, 1000);
+    run(&cache, "anna", "1", "one", 2 * AGE);
+    assert_int_equal(find(&cache, "anna", "1", 2 * AGE - 1, &call), DI_CALL_ANSWERED);
+    assert_int_equal(find(&cache, "anna", "1", 0, &call), DI_CALL_ANSWERED);
+    di_reply_cache_free(&cache);
+}
+
 /* So many that the table grows, and old ones are used again, with replies of every size. */
 static void many_calls_are_kept_apart(void **state)
 {
@@ -190,6 +203,7 @@ int main(void)
         cmocka_unit_test(calls_in_progress_are_never_forgotten),
         cmocka_unit_test(the_bytes_of_replies_are_limited),
         cmocka_unit_test(what_is_old_is_forgotten),
+        cmocka_unit_test(an_answer_may_be_of_later),
         cmocka_unit_test(many_calls_are_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
