@@ -52,6 +52,25 @@ extern "C" {
 
 typedef struct dari_client dari_client;
 
+/* A connection on which nothing has come for that long is probed, and ended where the peer does not
+ * answer for that long again: a minute. */
+#define DARI_TCP_KEEPALIVE_DEFAULT_NS (60 * DARI_S)
+
+/* Of a tcp:// connection; ignored by the other schemes. Zeroed means the defaults. The system
+ * counts in whole seconds (keepalive, up to 32767) and milliseconds (user_timeout), and it is
+ * rounded up. */
+typedef struct dari_tcp_options {
+    bool reserved_port;       /* come from a free port of 512 to 1023, which proves to old servers
+                                 that the caller is privileged. Without the privilege connecting
+                                 fails with DARI_PERMISSION, without a free port with DARI_IN_USE */
+    bool delay;               /* let the system gather small messages (Nagle's algorithm); default:
+                                 each goes out at once (TCP_NODELAY) */
+    uint64_t keepalive_ns;    /* 0: DARI_TCP_KEEPALIVE_DEFAULT_NS; UINT64_MAX: no probes */
+    uint64_t user_timeout_ns; /* how long the peer may take to acknowledge what was sent, or take
+                                 nothing, before the connection ends (TCP_USER_TIMEOUT); 0: as the
+                                 system does it, some 15 minutes */
+} dari_tcp_options;
+
 /* A zeroed structure means the defaults. */
 typedef struct dari_client_options {
     uint64_t deadline_ns; /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
@@ -61,17 +80,32 @@ typedef struct dari_client_options {
                              them; 0: DARI_CLIENT_QUEUED_MAX_DEFAULT */
     size_t decode_budget; /* bytes of memory for one result; 0: DARI_DECODE_BUDGET_DEFAULT */
     uint32_t accept;      /* enum dari_accept: what is tolerated in results */
-    dari_call *call;      /* NULL, or the context whose deadline limits connecting (name look-up
-                             included) and which receives the details of a failure */
+    dari_tcp_options tcp;
+    const char *rpcbind; /* the address of the rpcbind that is asked where the client's address
+                            has no port; NULL: port 111 of the host */
+    const struct dari_interface *interface; /* what will be called, "&calc_1_interface"; NULL: the
+                              first call tells */
+    dari_call *call; /* NULL, or the context whose deadline limits connecting (name look-up
+                        included) and which receives the details of a failure */
 } dari_client_options;
 
-/* Connects to `address` ("unix:/path", "unix:@name", "tcp://host:port", "udp://host:port"). Over
- * udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call gets
- * DARI_REFUSED where the other host says that nobody listens. `options` may be NULL and
- * is not kept. The caller closes the client. A look-up of a name that outlives its deadline ends in
- * the background, in a thread that nobody waits for.
+/* Connects to `address`: "unix:/path", "unix:@name", "tcp://host[:port]", "udp://host[:port]".
+ * `options` may be NULL and is not kept. The caller closes the client. A look-up of a name that
+ * outlives its deadline ends in the background, in a thread that nobody waits for.
+ *
+ * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
+ * gets DARI_REFUSED where the other host says that nobody listens.
+ *
+ * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
+ * that will be called. Which one that is the first call tells, a started one too: it connects,
+ * waits for that within its own deadline whatever its cancel says, and returns the errors below as
+ * its own; until then nothing is looked up. With options->interface it is done at once. One
+ * connection is made, for that program: calls of another one go there too. Of what rpcbind answers
+ * the port alone counts; the host is the one that was asked.
+ *
  * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE, DARI_ERRNO,
- * DARI_NO_MEMORY. */
+ * DARI_NO_MEMORY, DARI_IN_USE (reserved ports); without a port DARI_NOT_REGISTERED (fault.found and
+ * fault.allowed of the context are the program and version) and DARI_RPCBIND. */
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client);
 
 /* Calls procedure 0 of a program, which every server answers (RFC 5531, section 12.1). */

@@ -26,12 +26,14 @@ enum dari_error {
     DARI_FULL = -9,      /* too much waits to be sent: make progress, and try again */
 
     /* Finding the other side, and losing it. */
-    DARI_ADDRESS = -20,    /* the address cannot be read, or names nothing */
-    DARI_SCHEME = -21,     /* the address begins with a scheme that is not there */
-    DARI_REFUSED = -22,    /* nobody listens at the address */
-    DARI_CLOSED = -23,     /* the other side closed the connection or died */
-    DARI_IN_USE = -24,     /* the address has a living owner */
-    DARI_PERMISSION = -25, /* the system does not allow it */
+    DARI_ADDRESS = -20,        /* the address cannot be read, or names nothing */
+    DARI_SCHEME = -21,         /* the address begins with a scheme that is not there */
+    DARI_REFUSED = -22,        /* nobody listens at the address */
+    DARI_CLOSED = -23,         /* the other side closed the connection or died */
+    DARI_IN_USE = -24,         /* the address has a living owner */
+    DARI_PERMISSION = -25,     /* the system does not allow it */
+    DARI_NOT_REGISTERED = -26, /* rpcbind at the host does not know the program */
+    DARI_RPCBIND = -27,        /* rpcbind does not do what it was asked, or answers nonsense */
 
     /* Values and messages (RFC 4506). */
     DARI_TRUNCATED = -40, /* the message ends inside a value */

@@ -27,6 +27,8 @@ static const error_entry entries[] = {
     {DARI_CLOSED, "DARI_CLOSED", "the other side closed the connection"},
     {DARI_IN_USE, "DARI_IN_USE", "the address has a living owner"},
     {DARI_PERMISSION, "DARI_PERMISSION", "the system does not allow it"},
+    {DARI_NOT_REGISTERED, "DARI_NOT_REGISTERED", "rpcbind does not know the program"},
+    {DARI_RPCBIND, "DARI_RPCBIND", "rpcbind does not do what it was asked"},
     {DARI_TRUNCATED, "DARI_TRUNCATED", "the message ends inside the value"},
     {DARI_TRAILING, "DARI_TRAILING", "bytes are left after the value"},
     {DARI_BOUND, "DARI_BOUND", "longer than the interface declares"},

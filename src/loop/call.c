@@ -87,6 +87,8 @@ static void append_outcome(char *text, size_t room, const dari_call *call)
         return;
     case DARI_DEADLINE:
         append_duration(text, room, call->allowed_ns);
+        if (call->fault.field)
+            append(text, room, " (%s)", call->fault.field);
         return;
     case DARI_PROGRAM_MISMATCH:
     case DARI_RPC_MISMATCH:
@@ -100,6 +102,11 @@ static void append_outcome(char *text, size_t room, const dari_call *call)
         else
             append(text, room, "status %" PRIu32, call->auth_status);
         return;
+    case DARI_NOT_REGISTERED:
+        append(text, room, "rpcbind does not know program %" PRIu32 ", version %" PRIu32,
+               (uint32_t)call->fault.found, (uint32_t)call->fault.allowed);
+        return;
+    case DARI_RPCBIND:
     case DARI_ADDRESS:
     case DARI_REFUSED:
     case DARI_IN_USE:

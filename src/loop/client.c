@@ -20,22 +20,7 @@ static void report(dari_call *call, int error, const di_failure *failure)
         return;
     call->error = error;
     call->system_error = failure->system_error;
-    if (failure->words)
-        call->fault = (dari_fault){.error = error,
-                                   .field = failure->words,
-                                   .found = failure->found,
-                                   .allowed = failure->allowed};
-}
-
-static int connect_to(const char *address, uint64_t deadline, di_connection **ret_connection,
-                      di_failure *ret_failure)
-{
-    const di_transport *transport;
-    const char *rest;
-    int error = di_transport_find(address, &transport, &rest);
-    if (error < 0)
-        return error;
-    return transport->connect(rest, deadline, ret_connection, ret_failure);
+    call->fault = di_reach_fault(error, failure);
 }
 
 /* Call numbers begin anywhere, so that a late reply to another process at the same place is not
@@ -90,19 +75,18 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
         di_call_begin(call, address, "connect", allowed);
     dari_client *client = NULL;
     di_failure failure = {0};
-    di_connection *connection;
     int error = make_client(address, options, &client);
     if (error == DARI_ERRNO)
         failure.system_error = errno;
     if (error == 0)
-        error = connect_to(address, di_deadline_in(allowed), &connection, &failure);
+        error = di_reach_begin(client, options, &failure);
+    if (error == 0 && (!client->reach.asks || options->interface))
+        error = di_reach_connect(client, options->interface, di_deadline_in(allowed), &failure);
     if (error < 0) {
         dari_client_close(client);
         report(call, error, &failure);
         return error;
     }
-    di_channel_init(&client->channel, connection,
-                    options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT);
     *ret_client = client;
     return 0;
 }
@@ -136,6 +120,7 @@ void dari_client_close(dari_client *client)
     di_loop_end(client);
     di_pending_end(&client->pending);
     di_channel_close(&client->channel);
+    di_reach_end(client);
     /* Where a thread of the parent holds the lock, its copy in a child can't be destroyed. */
     if (!di_forked(&client->guard))
         pthread_mutex_destroy(&client->lock);

@@ -13,6 +13,7 @@
 #include "loop/cancel.h"
 #include "loop/channel.h"
 #include "loop/flight.h"
+#include "loop/reach.h"
 #include "loop/resend.h"
 #include "rpc/pending.h"
 
@@ -74,6 +75,7 @@ struct dari_client {
     size_t decode_budget;
     uint32_t accept;
     char *address;
+    di_reach reach;
 
     pthread_mutex_t lock;
     di_channel channel;

@@ -38,6 +38,8 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
         exchange->error = DARI_GENERATOR;
     else if (call && di_cancelled(call->cancel))
         exchange->error = DARI_CANCELLED;
+    if (exchange->error == 0 && !atomic_load_explicit(&client->reach.done, memory_order_acquire))
+        di_reach_for(exchange);
 }
 
 const dari_cancel *di_exchange_cancel(const dari_exchange *exchange)

@@ -32,3 +32,17 @@ int di_fail_system(di_failure *failure, int cause, const char *words)
         return DARI_ERRNO;
     }
 }
+
+int di_failure_rank(int error)
+{
+    switch (error) {
+    case DARI_REFUSED:
+    case DARI_DEADLINE:
+        return 2;
+    case DARI_ADDRESS:
+    case DARI_ERRNO:
+        return 0;
+    default:
+        return 1;
+    }
+}

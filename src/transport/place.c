@@ -36,14 +36,16 @@ int di_place_parse(const char *rest, di_place *place, di_failure *failure)
     place->bracketed = *rest == '[';
     const char *host = rest + place->bracketed;
     const char *end = place->bracketed ? strchr(host, ']') : strrchr(host, ':');
-    const char *colon = end && place->bracketed ? end + 1 : end;
     if (place->bracketed && !end)
         return di_fail(failure, DARI_ADDRESS, "the bracket is not closed");
-    if (!colon || *colon != ':')
-        return di_fail(failure, DARI_ADDRESS, "the port is missing");
+    if (!end)
+        end = host + strlen(host);
+    const char *colon = place->bracketed ? end + 1 : end;
     size_t size = (size_t)(end - host);
     if (size == 0)
         return di_fail(failure, DARI_ADDRESS, "the host is missing");
+    if (*colon && *colon != ':')
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
     if (size >= DI_HOST_SIZE) {
         *failure = (di_failure){.words = "the host name is too long",
                                 .found = (int64_t)size,
@@ -54,7 +56,8 @@ int di_place_parse(const char *rest, di_place *place, di_failure *failure)
         return di_fail(failure, DARI_ADDRESS, "an IPv6 address belongs in brackets");
     memcpy(place->host, host, size);
     place->host[size] = '\0';
-    return parse_port(colon + 1, place, failure);
+    *place->port = '\0';
+    return *colon ? parse_port(colon + 1, place, failure) : 0;
 }
 
 void di_place_format(di_text *text, const char *prefix, const di_place *place, unsigned port)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HOST:PORT, what addresses of the network name. Any thread. */
+/* HOST[:PORT], what addresses of the network name. Any thread. */
 #ifndef DI_TRANSPORT_PLACE_H
 #define DI_TRANSPORT_PLACE_H
 
@@ -11,11 +11,11 @@
 
 typedef struct di_place {
     char host[DI_HOST_SIZE];
-    char port[6];
+    char port[6]; /* "" where the address has none */
     bool bracketed;
 } di_place;
 
-/* Takes HOST:PORT or [HOST]:PORT apart. Errors: DARI_ADDRESS. */
+/* Takes HOST[:PORT] or [HOST][:PORT] apart. Errors: DARI_ADDRESS. */
 int di_place_parse(const char *rest, di_place *ret_place, di_failure *failure);
 
 /* Appends the place as addresses are written, with another port. */

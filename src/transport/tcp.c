@@ -10,6 +10,8 @@
 #include "transport/place.h"
 #include "transport/resolve.h"
 #include "transport/stream.h"
+#include "transport/tcp_options.h"
+#include "transport/universal.h"
 
 #include <dari/error.h>
 
@@ -49,13 +51,20 @@ static int finish_connect(int descriptor, uint64_t deadline)
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &cause, &size) < 0 ? errno : cause;
 }
 
-static int connect_one(const struct addrinfo *address, uint64_t deadline, int *ret_descriptor,
-                       di_failure *failure)
+static int connect_one(const struct addrinfo *address, uint64_t deadline,
+                       const di_connect_options *options, int *ret_descriptor, di_failure *failure)
 {
     int descriptor =
         socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (descriptor < 0)
         return di_fail_system(failure, errno, NULL);
+    int error = di_tcp_set_options(descriptor, options, failure);
+    if (error == 0 && options->reserved_port)
+        error = di_tcp_bind_reserved(descriptor, address->ai_family, failure);
+    if (error < 0) {
+        close(descriptor);
+        return error;
+    }
     int cause = connect(descriptor, address->ai_addr, address->ai_addrlen) < 0 ? errno : 0;
     if (cause == EINPROGRESS || cause == EINTR)
         cause = finish_connect(descriptor, deadline);
@@ -67,24 +76,9 @@ static int connect_one(const struct addrinfo *address, uint64_t deadline, int *r
     return 0;
 }
 
-/* How much an error tells of a host: of several addresses, one may have refused where the machine
- * has no way to the others. */
-static int rank(int error)
-{
-    switch (error) {
-    case DARI_REFUSED:
-    case DARI_DEADLINE:
-        return 2;
-    case DARI_ADDRESS:
-    case DARI_ERRNO:
-        return 0;
-    default:
-        return 1;
-    }
-}
-
 /* Where all fail, the most telling error is reported; of equal ones the last. */
-static int connect_any(const struct addrinfo *addresses, uint64_t deadline, int *ret_descriptor,
+static int connect_any(const struct addrinfo *addresses, uint64_t deadline,
+                       const di_connect_options *options, int *ret_descriptor,
                        di_failure *ret_failure)
 {
     unsigned left = 0;
@@ -101,10 +95,10 @@ static int connect_any(const struct addrinfo *addresses, uint64_t deadline, int 
         if (deadline != DI_NEVER && deadline > now)
             until = now + (deadline - now) / left;
         di_failure failure = {0};
-        int error = connect_one(at, until, ret_descriptor, &failure);
+        int error = connect_one(at, until, options, ret_descriptor, &failure);
         if (error == 0)
             return 0;
-        if (at == addresses || rank(error) >= rank(told)) {
+        if (at == addresses || di_failure_rank(error) >= di_failure_rank(told)) {
             told = error;
             *ret_failure = failure;
         }
@@ -120,37 +114,35 @@ static void tcp_peer(int descriptor, di_peer *ret_peer)
         di_place_peer("tcp://", (const struct sockaddr *)&address, ret_peer);
 }
 
-/* Small messages go out at once: each is a call or a reply that somebody waits for. */
-static int make_connection(int descriptor, di_connection **ret_connection)
+static int tcp_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
+                       di_connection **ret_connection, di_failure *failure)
 {
-    int on = 1;
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return di_stream_create(descriptor, tcp_peer, ret_connection);
-}
-
-static int tcp_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
-                       di_failure *failure)
-{
+    static const di_connect_options plain;
     di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
     int error = di_place_parse(rest, &place, failure);
+    if (error == 0 && !*place.port)
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
     if (error == 0)
         error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
     if (error < 0)
         return error;
-    error = connect_any(addresses, deadline, &descriptor, failure);
+    error = connect_any(addresses, deadline, options ? options : &plain, &descriptor, failure);
     freeaddrinfo(addresses);
-    return error < 0 ? error : make_connection(descriptor, ret_connection);
+    return error < 0 ? error : di_stream_create(descriptor, tcp_peer, ret_connection);
 }
 
+/* Small messages go out at once: each is a call or a reply that somebody waits for. */
 static int tcp_accept(di_listener *listener, di_connection **ret_connection)
 {
     int descriptor;
     int result = di_stream_accept(listener->descriptor, &descriptor);
     if (result != DI_MOVED)
         return result;
-    int error = make_connection(descriptor, ret_connection);
+    int on = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int error = di_stream_create(descriptor, tcp_peer, ret_connection);
     return error < 0 ? error : DI_MOVED;
 }
 
@@ -220,8 +212,8 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
     int descriptor = -1;
     int error = di_place_parse(rest, &place, failure);
     if (error == 0)
-        error = di_resolve_address(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS),
-                                   &addresses, failure);
+        error = di_resolve_address(place.host, *place.port ? place.port : "0",
+                                   di_deadline_in(LISTEN_LOOKUP_NS), &addresses, failure);
     if (error < 0)
         return error;
     for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {
@@ -234,6 +226,7 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
 
 const di_transport di_tcp_transport = {
     .prefix = "tcp://",
+    .port_type = SOCK_STREAM,
     .connect = tcp_connect,
     .listen = tcp_listen,
 };

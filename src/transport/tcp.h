@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp://HOST:PORT: HOST is a name, an IPv4 address, or an IPv6 address in brackets. */
+/* tcp://HOST:PORT (place.h). */
 #ifndef DI_TRANSPORT_TCP_H
 #define DI_TRANSPORT_TCP_H
 

@@ -128,16 +128,32 @@ typedef struct di_failure {
     const char *words; /* static, without a full stop: "the port is missing"; or NULL */
     int64_t found;     /* with words: the number that is wrong, and the most that it may be; */
     int64_t allowed;   /* 0: there are none */
+    uint32_t program;  /* with words of rpcbind's: the program and version that they are about; */
+    uint32_t version;  /* 0: none */
 } di_failure;
+
+/* What a connection is to be like, for schemes that know these; others ignore them. Zero: as the
+ * system does it, without delay. */
+typedef struct di_connect_options {
+    bool reserved_port;       /* come from a port below 1024 */
+    bool delay;               /* let the system gather small messages */
+    uint64_t keepalive_ns;    /* of silence before the peer is probed; 0: never */
+    uint64_t user_timeout_ns; /* for what is sent to be acknowledged; 0: the system's own */
+} di_connect_options;
 
 /* A scheme. `rest` is the address after the scheme's own prefix. */
 typedef struct di_transport {
     const char *prefix; /* "unix:", "tcp://" */
 
-    /* Waits until the connection is there or the deadline (monotonic, ns) passes. `ret_failure` is
-     * zeroed by the caller, and filled in where they fail. */
-    int (*connect)(const char *rest, uint64_t deadline, di_connection **ret_connection,
-                   di_failure *ret_failure);
+    /* Where the rest is HOST[:PORT] (place.h): the type of its sockets, SOCK_STREAM or SOCK_DGRAM,
+     * for which rpcbind can be asked for the port. 0: there are no ports. */
+    int port_type;
+
+    /* Waits until the connection is there or the deadline (monotonic, ns) passes; a port is in the
+     * address. Listening, the system chooses where it is not. `ret_failure` is zeroed by the
+     * caller, and filled in where they fail. */
+    int (*connect)(const char *rest, uint64_t deadline, const di_connect_options *options,
+                   di_connection **ret_connection, di_failure *ret_failure);
     int (*listen)(const char *rest, di_listener **ret_listener, di_failure *ret_failure);
 } di_transport;
 

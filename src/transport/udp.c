@@ -367,13 +367,16 @@ static int connect_one(const struct addrinfo *address, int *ret_descriptor, di_f
     return error;
 }
 
-static int udp_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
-                       di_failure *failure)
+static int udp_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
+                       di_connection **ret_connection, di_failure *failure)
 {
+    (void)options;
     di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
     int error = di_place_parse(rest, &place, failure);
+    if (error == 0 && !*place.port)
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
     if (error == 0)
         error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
     if (error < 0)
@@ -471,8 +474,8 @@ static int udp_listen(const char *rest, di_listener **ret_listener, di_failure *
     int descriptor = -1;
     int error = di_place_parse(rest, &place, failure);
     if (error == 0)
-        error = di_resolve_address(place.host, place.port, di_deadline_in(LISTEN_LOOKUP_NS),
-                                   &addresses, failure);
+        error = di_resolve_address(place.host, *place.port ? place.port : "0",
+                                   di_deadline_in(LISTEN_LOOKUP_NS), &addresses, failure);
     if (error < 0)
         return error;
     for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {
@@ -485,6 +488,7 @@ static int udp_listen(const char *rest, di_listener **ret_listener, di_failure *
 
 const di_transport di_udp_transport = {
     .prefix = "udp://",
+    .port_type = SOCK_DGRAM,
     .connect = udp_connect,
     .listen = udp_listen,
 };

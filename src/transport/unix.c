@@ -87,9 +87,10 @@ static void unix_peer(int descriptor, di_peer *ret_peer)
     memcpy(ret_peer->key + 1, &process.uid, sizeof process.uid);
 }
 
-static int unix_connect(const char *rest, uint64_t deadline, di_connection **ret_connection,
-                        di_failure *failure)
+static int unix_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
+                        di_connection **ret_connection, di_failure *failure)
 {
+    (void)options;
     struct sockaddr_un address;
     socklen_t size;
     int error = make_address(rest, &address, &size, failure);

@@ -275,8 +275,8 @@ di_connection *raw_connect(const test_fixture *fixture)
     di_connection *connection = NULL;
     di_failure failure = {0};
     assert_int_equal(di_transport_find(fixture->address, &transport, &rest), 0);
-    assert_int_equal(transport->connect(rest, di_deadline_in(10 * DARI_S), &connection, &failure),
-                     0);
+    assert_int_equal(
+        transport->connect(rest, di_deadline_in(10 * DARI_S), NULL, &connection, &failure), 0);
     return connection;
 }
 

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/reach.h"
+
+#include "base/clock.h"
+#include "loop/client.h"
+#include "loop/rpcbind.h"
+#include "transport/failure.h"
+#include "transport/place.h"
+#include "transport/resolve.h"
+#include "transport/universal.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RPCBIND_PORT 111
+/* "[ADDRESS%INTERFACE]:PORT" behind any prefix. */
+#define NUMERIC_SIZE (INET6_ADDRSTRLEN + IF_NAMESIZE + 24)
+
+/* How far a try has come: the further, the more its failure tells. */
+enum stage { STAGE_RPCBIND, STAGE_ASKED, STAGE_SERVER };
+
+static di_connect_options connect_options(const dari_tcp_options *tcp)
+{
+    di_connect_options options = {.reserved_port = tcp->reserved_port,
+                                  .delay = tcp->delay,
+                                  .keepalive_ns = tcp->keepalive_ns,
+                                  .user_timeout_ns = tcp->user_timeout_ns};
+    if (options.keepalive_ns == 0)
+        options.keepalive_ns = DARI_TCP_KEEPALIVE_DEFAULT_NS;
+    else if (options.keepalive_ns == UINT64_MAX)
+        options.keepalive_ns = 0;
+    return options;
+}
+
+int di_reach_begin(dari_client *client, const dari_client_options *options, di_failure *failure)
+{
+    di_reach *reach = &client->reach;
+    di_place place;
+    int error = di_transport_find(client->address, &reach->transport, &reach->rest);
+    if (error == 0 && reach->transport->port_type) {
+        error = di_place_parse(reach->rest, &place, failure);
+        reach->asks = error == 0 && !*place.port;
+    }
+    if (error < 0)
+        return error;
+    reach->options = connect_options(&options->tcp);
+    reach->message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT;
+    if (reach->asks && options->rpcbind) {
+        reach->rpcbind = strdup(options->rpcbind);
+        if (!reach->rpcbind)
+            return DARI_NO_MEMORY;
+    }
+    /* Whoever looks before there is a connection finds none. */
+    client->broken = DARI_CLOSED;
+    return 0;
+}
+
+void di_reach_end(dari_client *client)
+{
+    di_reach *reach = &client->reach;
+    if (reach->made && !di_forked(&client->guard))
+        pthread_cond_destroy(&reach->ended);
+    free(reach->rpcbind);
+}
+
+/* An address of the host by numbers, and a port. */
+static int write_numeric(char text[NUMERIC_SIZE], const di_transport *transport,
+                         const struct addrinfo *address, unsigned port)
+{
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
+    bool bracketed = address->ai_family == AF_INET6;
+    if (getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0,
+                    NI_NUMERICHOST) != 0)
+        return DARI_ADDRESS;
+    snprintf(text, NUMERIC_SIZE, "%s%s%s%s:%u", transport->prefix, bracketed ? "[" : "", host,
+             bracketed ? "]" : "", port);
+    return 0;
+}
+
+/* Asks rpcbind at one address of the host for the port of the interface's program. */
+static int ask_at(const di_reach *reach, const struct addrinfo *address,
+                  const dari_interface *interface, uint64_t deadline, unsigned *ret_port,
+                  enum stage *ret_stage, di_failure *failure)
+{
+    char text[NUMERIC_SIZE], universal[DI_UNIVERSAL_SIZE];
+    di_socket_address place = {.v6 = {0}};
+    di_rpcb what = {.program = interface->program,
+                    .version = interface->version,
+                    .netid = di_netid(address->ai_family, reach->transport->port_type),
+                    .address = universal,
+                    .owner = ""};
+    int error = write_numeric(text, reach->transport, address, RPCBIND_PORT);
+    if (error < 0 || !what.netid || address->ai_addrlen > sizeof place)
+        return DARI_ADDRESS;
+    memcpy(&place, address->ai_addr, address->ai_addrlen);
+    di_universal_write(&place, universal);
+    di_rpcbind rpcbind;
+    error =
+        di_rpcbind_open(&rpcbind, reach->rpcbind ? reach->rpcbind : text, false, deadline, failure);
+    if (error < 0)
+        return error;
+    *ret_stage = STAGE_ASKED;
+    error = di_rpcbind_port(&rpcbind, &what, ret_port, failure);
+    di_rpcbind_close(&rpcbind);
+    return error;
+}
+
+/* The host is the one that the address names: from rpcbind comes the port alone. */
+static int try_address(const di_reach *reach, const struct addrinfo *address,
+                       const dari_interface *interface, uint64_t deadline, enum stage *ret_stage,
+                       di_connection **ret_connection, di_failure *failure)
+{
+    char text[NUMERIC_SIZE];
+    unsigned port;
+    int error = ask_at(reach, address, interface, deadline, &port, ret_stage, failure);
+    if (error == 0)
+        error = write_numeric(text, reach->transport, address, port);
+    if (error < 0)
+        return error;
+    *ret_stage = STAGE_SERVER;
+    return reach->transport->connect(text + strlen(reach->transport->prefix), deadline,
+                                     &reach->options, ret_connection, failure);
+}
+
+/* Tries the addresses in order, each with its share of the time that is left. Where all fail, the
+ * most telling error is reported; of equal ones the last. */
+static int try_addresses(const di_reach *reach, const struct addrinfo *addresses,
+                         const dari_interface *interface, uint64_t deadline,
+                         di_connection **ret_connection, di_failure *ret_failure)
+{
+    unsigned left = 0;
+    int told = DARI_ADDRESS, told_rank = -1;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
+        left++;
+    for (const struct addrinfo *at = addresses; at; at = at->ai_next, left--) {
+        uint64_t now = di_now();
+        uint64_t until = deadline;
+        if (deadline != DI_NEVER && deadline > now)
+            until = now + (deadline - now) / left;
+        di_failure failure = {0};
+        enum stage stage = STAGE_RPCBIND;
+        int error =
+            at != addresses && now >= deadline
+                ? DARI_DEADLINE
+                : try_address(reach, at, interface, until, &stage, ret_connection, &failure);
+        if (error == 0)
+            return 0;
+        int rank = (int)stage * 4 + di_failure_rank(error);
+        if (rank >= told_rank) {
+            told = error;
+            told_rank = rank;
+            *ret_failure = failure;
+        }
+    }
+    return told;
+}
+
+static int ask_and_connect(const di_reach *reach, const dari_interface *interface,
+                           uint64_t deadline, di_connection **ret_connection, di_failure *failure)
+{
+    di_place place;
+    struct addrinfo *addresses;
+    char port[8];
+    snprintf(port, sizeof port, "%d", RPCBIND_PORT);
+    int error = di_place_parse(reach->rest, &place, failure);
+    if (error == 0)
+        error = di_resolve_address(place.host, port, deadline, &addresses, failure);
+    if (error < 0)
+        return error;
+    error = try_addresses(reach, addresses, interface, deadline, ret_connection, failure);
+    freeaddrinfo(addresses);
+    return error;
+}
+
+int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
+                     di_failure *failure)
+{
+    di_reach *reach = &client->reach;
+    di_connection *connection;
+    int error;
+    if (reach->asks)
+        error = ask_and_connect(reach, interface, deadline, &connection, failure);
+    else
+        error =
+            reach->transport->connect(reach->rest, deadline, &reach->options, &connection, failure);
+    if (error < 0)
+        return error;
+    pthread_mutex_lock(&client->lock);
+    di_channel_init(&client->channel, connection, reach->message_max);
+    client->broken = 0;
+    if (client->loop.made && di_loop_attach(client) < 0) {
+        error = di_fail_system(failure, errno, NULL);
+        di_channel_close(&client->channel);
+        client->broken = DARI_CLOSED;
+    }
+    pthread_mutex_unlock(&client->lock);
+    atomic_store_explicit(&reach->done, error == 0, memory_order_release);
+    return error;
+}
+
+/* Waits until nobody connects any more. Called with the lock held. */
+static int await_end(dari_client *client, uint64_t deadline)
+{
+    di_reach *reach = &client->reach;
+    struct timespec until = di_timespec(deadline);
+    int cause = 0;
+    if (!reach->made) {
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&reach->ended, &attributes);
+        pthread_condattr_destroy(&attributes);
+        reach->made = true;
+    }
+    while (reach->under_way && cause != ETIMEDOUT)
+        cause = deadline == DI_NEVER ? pthread_cond_wait(&reach->ended, &client->lock)
+                                     : pthread_cond_timedwait(&reach->ended, &client->lock, &until);
+    return reach->under_way ? DARI_DEADLINE : 0;
+}
+
+void di_reach_for(dari_exchange *exchange)
+{
+    dari_client *client = exchange->client;
+    di_reach *reach = &client->reach;
+    di_failure failure = {0};
+    pthread_mutex_lock(&client->lock);
+    int error = await_end(client, exchange->deadline);
+    bool mine = error == 0 && !atomic_load(&reach->done);
+    reach->under_way |= mine;
+    pthread_mutex_unlock(&client->lock);
+    if (mine) {
+        error = di_reach_connect(client, exchange->interface, exchange->deadline, &failure);
+        pthread_mutex_lock(&client->lock);
+        reach->under_way = false;
+        pthread_cond_broadcast(&reach->ended);
+        pthread_mutex_unlock(&client->lock);
+    }
+    if (error == 0)
+        return;
+    exchange->error = error;
+    exchange->system_error = failure.system_error;
+    exchange->decoder.fault = di_reach_fault(error, &failure);
+}
+
+dari_fault di_reach_fault(int error, const di_failure *failure)
+{
+    dari_fault fault = {0};
+    if (!failure->words)
+        return fault;
+    fault = (dari_fault){.error = error,
+                         .field = failure->words,
+                         .found = failure->found,
+                         .allowed = failure->allowed};
+    if (error == DARI_NOT_REGISTERED) {
+        fault.found = failure->program;
+        fault.allowed = failure->version;
+    }
+    return fault;
+}

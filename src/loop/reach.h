@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* How a client gets to its server: straight to the port in its address, or to the one that rpcbind
+ * knows for the program that is called.
+ *
+ * The address of a client does not say which program that is, so where rpcbind has to be asked, the
+ * first call connects, or dari_connect with an interface in its options. One thread connects; the
+ * others wait for it, each until its own deadline. */
+#ifndef DI_LOOP_REACH_H
+#define DI_LOOP_REACH_H
+
+#include "transport/transport.h"
+
+#include <dari/interface.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Owned by its client. */
+typedef struct di_reach {
+    const di_transport *transport;
+    const char *rest; /* of the client's address */
+    bool asks;        /* there is no port: rpcbind is asked */
+    char *rpcbind;    /* where; NULL: at port 111 of the host */
+    di_connect_options options;
+    size_t message_max;
+
+    atomic_bool done; /* the connection is there, or was */
+    bool under_way;   /* a thread is connecting; guarded by the client's lock, */
+    bool made;        /* as is `ended`, if it was made */
+    pthread_cond_t ended;
+} di_reach;
+
+/* Reads the client's address and takes what the options say. Returns 0 or an error. */
+int di_reach_begin(dari_client *client, const dari_client_options *options,
+                   di_failure *ret_failure);
+void di_reach_end(dari_client *client);
+
+/* Connects. `interface` is what will be called, and may be NULL where rpcbind need not be asked. */
+int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
+                     di_failure *ret_failure);
+
+/* Connects for an exchange that has begun, where nobody has yet; its error is the outcome. */
+void di_reach_for(dari_exchange *exchange);
+
+/* What rpcbind and connecting have found, as a call context tells it. */
+dari_fault di_reach_fault(int error, const di_failure *failure);
+
+#endif
