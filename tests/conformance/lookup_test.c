@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* Clients of addresses without a port: they ask an rpcbind of the tests' own. */
+#include "conformance/fake_rpcbind.h"
+#include "conformance/harness.h"
+
+#include "base/clock.h"
+#include "loop/client.h"
+
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOST "tcp://127.0.0.1"
+
+int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **result);
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **result);
+
+/* "both.test" has an IPv6 address, then an IPv4 one. */
+int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                       struct addrinfo **result)
+{
+    if (hints->ai_flags & AI_NUMERICHOST || strcmp(host, "both.test") != 0)
+        return __real_getaddrinfo(host, port, hints, result);
+    struct addrinfo *second;
+    int error = __real_getaddrinfo("::1", port, hints, result);
+    if (error == 0)
+        error = __real_getaddrinfo("127.0.0.1", port, hints, &second);
+    if (error == 0)
+        (*result)->ai_next = second;
+    return error;
+}
+
+static struct {
+    fake_rpcbind rpcbind;
+    test_fixture server;
+    dari_client *client;
+    dari_call call;
+    uint32_t program, version;
+} with;
+
+/* The universal address of the server's port at `host`. */
+static const char *universal(const char *host)
+{
+    static char text[80];
+    unsigned port = (unsigned)atoi(strrchr(with.server.address, ':') + 1);
+    snprintf(text, sizeof text, "%s.%u.%u", host, port >> 8, port & 255);
+    return text;
+}
+
+static void start(unsigned versions)
+{
+    with.program = echo_1_interface.program;
+    with.version = echo_1_interface.version;
+    with.server = (test_fixture){.scheme = &schemes[2]};
+    fixture_begin(&with.server);
+    fixture_serve(&with.server);
+    fake_start(&with.rpcbind, versions);
+    fake_add(&with.rpcbind, with.program, with.version, "tcp", universal("127.0.0.1"), "1");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&with, 0, sizeof with);
+    start(FAKE_ALL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    dari_client_close(with.client);
+    dari_call_end(&with.call);
+    fake_stop(&with.rpcbind);
+    fixture_end(&with.server);
+    return 0;
+}
+
+static int try_connect(const char *address, const dari_interface *interface)
+{
+    dari_client_options options = {
+        .rpcbind = with.rpcbind.address, .interface = interface, .call = &with.call};
+    return dari_connect(address, &options, &with.client);
+}
+
+static int try_add(void)
+{
+    int32_t sum = 0;
+    int error = add_1(with.client, &(pair){40, 2}, &sum, &with.call);
+    assert_int_equal(sum, error ? 0 : 42);
+    return error;
+}
+
+static void says(const char *words)
+{
+    assert_string_equal(dari_call_message(&with.call), words);
+}
+
+static void the_first_call_finds_the_port(void **state)
+{
+    (void)state;
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(with.rpcbind.calls[4], 0);
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(try_add(), 0);
+    says(HOST ": ADD: done");
+    assert_int_equal(with.rpcbind.calls[4], 1);
+}
+
+static void a_ping_finds_it_too(void **state)
+{
+    (void)state;
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(dari_client_ping(with.client, with.program, with.version, &with.call), 0);
+}
+
+static void with_an_interface_it_is_found_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(try_connect(HOST, &echo_1_interface), 0);
+    assert_int_equal(with.rpcbind.calls[4], 1);
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(with.rpcbind.calls[4], 1);
+}
+
+static void an_interface_says_nothing_where_a_port_is_given(void **state)
+{
+    (void)state;
+    assert_int_equal(try_connect(with.server.address, &echo_1_interface), 0);
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(with.rpcbind.calls[4], 0);
+}
+
+static void older_versions_are_asked_in_turn(void **state)
+{
+    (void)state;
+    static const unsigned versions[] = {FAKE_V4, FAKE_V3, FAKE_V2, FAKE_V2 | FAKE_V3};
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        fake_stop(&with.rpcbind);
+        fake_start(&with.rpcbind, versions[i]);
+        fake_add(&with.rpcbind, with.program, with.version, "tcp", universal("0.0.0.0"), "1");
+        assert_int_equal(try_connect(HOST, NULL), 0);
+        assert_int_equal(try_add(), 0);
+        assert_int_equal(with.rpcbind.calls[4], versions[i] & FAKE_V4 ? 1 : 0);
+        assert_int_equal(with.rpcbind.calls[3], versions[i] & FAKE_V3 ? 1 : 0);
+        assert_int_equal(with.rpcbind.calls[2], versions[i] == FAKE_V2 ? 1 : 0);
+        dari_client_close(with.client);
+        with.client = NULL;
+    }
+}
+
+static void a_program_that_is_not_registered(void **state)
+{
+    (void)state;
+    static const unsigned versions[] = {FAKE_V4, FAKE_V2};
+    char words[160];
+    for (size_t i = 0; i < 2; i++) {
+        fake_stop(&with.rpcbind);
+        fake_start(&with.rpcbind, versions[i]);
+        assert_int_equal(try_connect(HOST, NULL), 0);
+        assert_int_equal(try_add(), DARI_NOT_REGISTERED);
+        assert_int_equal(with.call.fault.found, with.program);
+        assert_int_equal(with.call.fault.allowed, with.version);
+        assert_false(with.call.may_have_run);
+        snprintf(words, sizeof words, HOST ": ADD: rpcbind does not know program %u, version %u",
+                 with.program, with.version);
+        says(words);
+        /* The next call asks again. */
+        fake_add(&with.rpcbind, with.program, with.version, "tcp", universal("127.0.0.1"), "1");
+        assert_int_equal(try_add(), 0);
+        dari_client_close(with.client);
+        with.client = NULL;
+    }
+    fake_stop(&with.rpcbind);
+    fake_start(&with.rpcbind, FAKE_ALL);
+    assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_NOT_REGISTERED);
+    assert_null(with.client);
+    snprintf(words, sizeof words, HOST ": connect: rpcbind does not know program %u, version %u",
+             with.program, with.version);
+    says(words);
+}
+
+static void rpcbind_is_not_there(void **state)
+{
+    (void)state;
+    dari_client_options options = {.rpcbind = "unix:@dari-nobody-at-all"};
+    assert_int_equal(dari_connect(HOST, &options, &with.client), 0);
+    assert_int_equal(try_add(), DARI_REFUSED);
+    says(HOST ": ADD: rpcbind cannot be reached (Connection refused)");
+    assert_false(with.call.may_have_run);
+}
+
+static void rpcbind_does_not_answer(void **state)
+{
+    (void)state;
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    with.call.deadline_ns = 30 * DARI_MS;
+    uint64_t before = di_now();
+    assert_int_equal(try_add(), DARI_DEADLINE);
+    assert_in_range(di_now() - before, 30 * DARI_MS, 10 * DARI_S);
+    says(HOST ": ADD: deadline of 30 ms passed (rpcbind does not answer)");
+    assert_false(with.call.may_have_run);
+    fake_set_silent(&with.rpcbind, false);
+    with.call.deadline_ns = 0;
+    assert_int_equal(try_add(), 0);
+}
+
+static void answers_that_are_of_no_use(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {
+        "127.0.0.1.0.0", "127.0.0.1.1",    "127.0.0.1.256.1", "::1.1.1",
+        "/run/socket",   "127.0.0.1.1.1 ", "nonsense",
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        with.rpcbind.answer = answers[i];
+        assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+        says(HOST ": connect: rpcbind answers with an address that is of no use");
+    }
+}
+
+static void an_answer_of_255_and_256_bytes(void **state)
+{
+    (void)state;
+    char answer[257];
+    memset(answer, '1', sizeof answer);
+    answer[255] = '\0';
+    with.rpcbind.answer = answer;
+    assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+    says(HOST ": connect: rpcbind answers with an address that is of no use");
+    answer[255] = '1';
+    answer[256] = '\0';
+    assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+    says(HOST ": connect: the answer of rpcbind cannot be read");
+}
+
+static void a_port_that_is_too_large(void **state)
+{
+    (void)state;
+    fake_stop(&with.rpcbind);
+    fake_start(&with.rpcbind, FAKE_V2);
+    with.rpcbind.answer = "65536";
+    assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+    says(HOST ": connect: the answer of rpcbind cannot be read");
+}
+
+static void rpcbind_refuses_every_version(void **state)
+{
+    (void)state;
+    static const int errors[] = {DARI_AUTH, DARI_PROGRAM_UNAVAILABLE, DARI_PROCEDURE_UNAVAILABLE,
+                                 DARI_GARBAGE_ARGUMENTS, DARI_SYSTEM_ERROR};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        with.rpcbind.error = errors[i];
+        assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+        says(HOST ": connect: rpcbind refuses to answer");
+        assert_int_equal(with.rpcbind.calls[4], i + 1);
+        assert_int_equal(with.rpcbind.calls[3], i + 1);
+        assert_int_equal(with.rpcbind.calls[2], i + 1);
+    }
+}
+
+static void a_server_that_is_gone(void **state)
+{
+    (void)state;
+    fixture_stop(&with.server);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(try_add(), DARI_REFUSED);
+    says(HOST ": ADD: nobody listens there (Connection refused)");
+}
+
+/* Rpcbind is believed about the port alone. */
+static void the_host_is_the_one_in_the_address(void **state)
+{
+    (void)state;
+    with.rpcbind.answer = universal("192.0.2.1");
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    with.call.deadline_ns = 10 * DARI_S;
+    assert_int_equal(try_add(), 0);
+}
+
+static void each_address_of_a_name_is_asked(void **state)
+{
+    (void)state;
+    if (!scheme_is_there(&schemes[3]))
+        skip();
+    assert_int_equal(try_connect("tcp://both.test", NULL), 0);
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(with.rpcbind.calls[4], 2);
+    dari_client_close(with.client);
+    with.client = NULL;
+    /* What was furthest is told: the server that is gone, not what is unknown elsewhere. */
+    fixture_stop(&with.server);
+    assert_int_equal(try_connect("tcp://both.test", &echo_1_interface), DARI_REFUSED);
+    says("tcp://both.test: connect: nobody listens there (Connection refused)");
+}
+
+static void version_2_has_no_ipv6(void **state)
+{
+    (void)state;
+    if (!scheme_is_there(&schemes[3]))
+        skip();
+    fake_stop(&with.rpcbind);
+    fake_start(&with.rpcbind, FAKE_V2);
+    assert_int_equal(try_connect("tcp://[::1]", &echo_1_interface), DARI_RPCBIND);
+    says("tcp://[::1]: connect: rpcbind is too old for IPv6");
+}
+
+static void *call_from_thread(void *argument)
+{
+    dari_call call = DARI_CALL(.deadline_ns = *(uint64_t *)argument);
+    int32_t sum = 0;
+    int error = add_1(with.client, &(pair){1, 1}, &sum, &call);
+    assert_int_equal(sum, error ? 0 : 2);
+    dari_call_end(&call);
+    return (void *)(intptr_t)error;
+}
+
+static void threads_wait_for_the_one_that_asks(void **state)
+{
+    (void)state;
+    pthread_t threads[8];
+    uint64_t long_time = 30 * DARI_S, short_time = 20 * DARI_MS;
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(pthread_create(&threads[0], NULL, call_from_thread, &long_time), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    assert_int_equal((intptr_t)call_from_thread(&short_time), DARI_DEADLINE);
+    for (int i = 1; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_from_thread, &long_time), 0);
+    fake_set_silent(&with.rpcbind, false);
+    for (int i = 0; i < 8; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_int_equal((intptr_t)result, 0);
+    }
+    assert_int_equal(with.rpcbind.calls[4], 1);
+}
+
+static void take_sum(void *user, const int32_t *result, dari_call *call)
+{
+    assert_int_equal(call->error, 0);
+    *(int32_t *)user = *result;
+}
+
+/* The descriptor of a loop is there before the connection is. */
+static void calls_in_flight_find_it(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    dari_call call = {0};
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    int descriptor = dari_client_descriptor(with.client);
+    assert_true(descriptor >= 0);
+    assert_int_equal(dari_client_dispatch(with.client), 0);
+    assert_true(dari_client_timeout_ns(with.client) == UINT64_MAX);
+    assert_int_equal(dari_client_wait(with.client, 0), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &call, take_sum, &sum), 0);
+    assert_int_equal(dari_client_descriptor(with.client), descriptor);
+    struct pollfd one = {.fd = descriptor, .events = POLLIN};
+    while (sum == 0) {
+        uint64_t left = dari_client_timeout_ns(with.client);
+        assert_true(poll(&one, 1, di_poll_timeout(di_deadline_in(left))) >= 0);
+        assert_true(dari_client_dispatch(with.client) >= 0);
+    }
+    assert_int_equal(sum, 42);
+    dari_call_end(&call);
+}
+
+static void calls_in_flight_that_do_not(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    with.rpcbind.answer = "";
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum),
+                     DARI_NOT_REGISTERED);
+    assert_int_equal(with.call.error, DARI_NOT_REGISTERED);
+    assert_int_equal(dari_client_wait(with.client, 0), 0);
+    assert_int_equal(nothing_1_oneway(with.client, &with.call), DARI_NOT_REGISTERED);
+    assert_int_equal(sum, 0);
+}
+
+static void a_one_way_call_finds_it(void **state)
+{
+    (void)state;
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(nothing_1_oneway(with.client, &with.call), 0);
+    fixture_await_entered(&with.server, 1);
+}
+
+static void a_client_that_never_calls_is_closed(void **state)
+{
+    (void)state;
+    unsigned before = count_descriptors();
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(count_descriptors(), before);
+}
+
+static void nothing_is_left_after_failures(void **state)
+{
+    (void)state;
+    with.rpcbind.answer = "nonsense";
+    assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+    unsigned before = count_descriptors();
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_RPCBIND);
+    /* The fake's end of the last connections may not be closed yet. */
+    assert_in_range(count_descriptors(), 0, before + 4);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(the_first_call_finds_the_port),
+        CASE(a_ping_finds_it_too),
+        CASE(with_an_interface_it_is_found_at_once),
+        CASE(an_interface_says_nothing_where_a_port_is_given),
+        CASE(older_versions_are_asked_in_turn),
+        CASE(a_program_that_is_not_registered),
+        CASE(rpcbind_is_not_there),
+        CASE(rpcbind_does_not_answer),
+        CASE(answers_that_are_of_no_use),
+        CASE(an_answer_of_255_and_256_bytes),
+        CASE(a_port_that_is_too_large),
+        CASE(rpcbind_refuses_every_version),
+        CASE(a_server_that_is_gone),
+        CASE(the_host_is_the_one_in_the_address),
+        CASE(each_address_of_a_name_is_asked),
+        CASE(version_2_has_no_ipv6),
+        CASE(threads_wait_for_the_one_that_asks),
+        CASE(calls_in_flight_find_it),
+        CASE(calls_in_flight_that_do_not),
+        CASE(a_one_way_call_finds_it),
+        CASE(a_client_that_never_calls_is_closed),
+        CASE(nothing_is_left_after_failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
