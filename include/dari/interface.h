@@ -102,7 +102,8 @@ int dari_exchange_post(dari_exchange *exchange);
 /* The server's side, used by the generated `serve` functions. */
 
 /* Adds an interface with its table of handlers; both must live as long as the server.
- * Errors: DARI_GENERATOR, DARI_IN_USE (this version of the program is there), DARI_NO_MEMORY. */
+ * Errors: DARI_GENERATOR, DARI_IN_USE (this version of the program is there), DARI_NO_MEMORY; where
+ * an address is registered with rpcbind, those of dari_server_listen. */
 int dari_server_add(dari_server *server, const dari_interface *interface, const void *handlers,
                     void *user);
 

@@ -17,6 +17,7 @@
 #include <dari/arena.h>
 #include <dari/xdr.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,13 @@ typedef struct dari_request dari_request;
  * number, so that no slip leaves a call without an answer. */
 #define DARI_LATER 0x1a7e
 
+/* Where a server finds this machine's rpcbind: at its own socket, whose owner it trusts, and only
+ * where that is not there by TCP. */
+#define DARI_RPCBIND_LOCAL "unix:/run/rpcbind.sock"
+#define DARI_RPCBIND_LOOPBACK "tcp://127.0.0.1:111"
+/* The time for registering, and again for taking back what was registered: 5 s. */
+#define DARI_RPCBIND_DEADLINE_DEFAULT_NS (UINT64_C(5) * 1000000000u)
+
 /* Told what the server cannot tell anybody else: a handler that failed, a peer that broke the
  * protocol, descriptors that ran out. `text` is one line, valid during the call. From the loop's
  * thread and any that answers, one at a time; it must not call the server. */
@@ -85,22 +93,38 @@ typedef struct dari_server_options {
     uint64_t first_call_ns;            /* 0: DARI_FIRST_CALL_DEFAULT_NS */
     uint32_t remembered_max;           /* 0: DARI_REMEMBERED_MAX_DEFAULT */
     size_t remembered_bytes_max;       /* 0: DARI_REMEMBERED_BYTES_MAX_DEFAULT */
+    bool register_all;   /* registers every address of a network with rpcbind, not only those
+                            without a port */
+    const char *rpcbind; /* the address of the rpcbind to register with; NULL: DARI_RPCBIND_LOCAL,
+                            then DARI_RPCBIND_LOOPBACK */
+    uint64_t rpcbind_ns; /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
 } dari_server_options;
 
 /* Makes a server without addresses or programs. `options` may be NULL and is not kept. The caller
  * destroys the server. Errors: DARI_INVALID, DARI_ERRNO, DARI_NO_MEMORY. */
 int dari_server_create(const dari_server_options *options, dari_server **ret_server);
 
-/* Closes all connections and addresses and frees the server. Takes NULL. Waits for handlers that
- * worker threads are in; calls that are to be answered later stay valid, and their answers go
- * nowhere. */
+/* Closes all connections and addresses, takes back what is registered with rpcbind, which may take
+ * options->rpcbind_ns, and frees the server. Takes NULL. Waits for handlers that worker threads are
+ * in; calls that are to be answered later stay valid, and their answers go nowhere. */
 void dari_server_destroy(dari_server *server);
 
-/* Listens at an address: "unix:/path", "unix:@name", "tcp://host:port", "udp://host:port"; port 0
- * lets the system choose. A path gets mode 0600, and is taken over only where its lock (the path
+/* Listens at an address: "unix:/path", "unix:@name", "tcp://host[:port]", "udp://host[:port]". Port
+ * 0 lets the system choose. A path gets mode 0600, and is taken over only where its lock (the path
  * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from
- * it. Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY;
- * dari_server_message says more. */
+ * it.
+ *
+ * Without a port the system chooses it too, and all programs of the server, those that are added
+ * later as well, are registered with this machine's rpcbind (RFC 1833, version 4, 3 or 2), so that
+ * clients need no port either. Both functions wait for rpcbind, at most options->rpcbind_ns, and
+ * as long again to take back what was registered before an error. Rpcbind knows one address for a
+ * program and a kind of network (tcp, tcp6, udp, udp6): of several the first. A registration that a
+ * dead server has left is replaced where it is this user's; another one is DARI_IN_USE.
+ * dari_server_destroy takes the registrations back; what fails then goes to the log.
+ *
+ * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY; of
+ * registering, DARI_REFUSED (there is no rpcbind), DARI_RPCBIND and DARI_DEADLINE too, and then the
+ * address is not listened at. dari_server_message says more. */
 int dari_server_listen(dari_server *server, const char *address);
 
 /* The `index`-th address listened at, as a client writes it, with the port that was chosen; NULL
@@ -121,7 +145,8 @@ void dari_server_stop(dari_server *server);
 /* Makes dari_server_run return once all calls in progress are answered, those that are answered
  * later too, and the replies sent; at the latest `deadline_ns` from now (UINT64_MAX: no limit),
  * when it closes what is left. Meanwhile the addresses are given up, and no connection is made and
- * no call begun any more. From any thread, and from a signal handler. */
+ * no call begun any more. From any thread, and from a signal handler. What is registered with
+ * rpcbind is taken back first, by run or dispatch, which may take options->rpcbind_ns. */
 void dari_server_finish(dari_server *server, uint64_t deadline_ns);
 
 /* For a loop of one's own: wait until the descriptor is readable, for at most

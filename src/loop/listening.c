@@ -7,6 +7,7 @@
 #include "loop/server.h"
 
 #include "base/clock.h"
+#include "transport/place.h"
 
 #include <dari/error.h>
 
@@ -16,17 +17,20 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-/* Puts into words why an address cannot be listened at. */
-static void describe(dari_server *server, const char *address, int error, const di_failure *failure)
+void di_server_describe(dari_server *server, const char *what, const char *action, int error,
+                        const di_failure *failure)
 {
     char numbers[64] = "", cause[96] = "", buffer[64];
     if (failure->allowed)
         snprintf(numbers, sizeof numbers, " (%lld, at most %lld)", (long long)failure->found,
                  (long long)failure->allowed);
+    if (failure->program)
+        snprintf(numbers, sizeof numbers, ": program %u, version %u", failure->program,
+                 failure->version);
     if (failure->system_error)
         snprintf(cause, sizeof cause, " (%s)",
                  strerror_r(failure->system_error, buffer, sizeof buffer));
-    snprintf(server->text, sizeof server->text, "%s: listen: %s%s%s", address,
+    snprintf(server->text, sizeof server->text, "%s: %s: %s%s%s", what, action,
              failure->words ? failure->words : dari_error_text(error), numbers, cause);
 }
 
@@ -48,7 +52,7 @@ static int take_connection(dari_server *server, di_address *address)
     return di_session_create(server, connection, address->text, true);
 }
 
-/* Adds a listener, which is closed where that fails. */
+/* Takes a listener over, which is closed where that fails. */
 static int add_listener(dari_server *server, di_listener *listener, di_failure *failure)
 {
     const char *text = listener->ops->address(listener);
@@ -67,7 +71,8 @@ static int add_listener(dari_server *server, di_listener *listener, di_failure *
         error = DARI_NO_MEMORY;
     }
     if (error < 0) {
-        failure->system_error = error == DARI_ERRNO ? errno : 0;
+        *failure = (di_failure){.system_error = error == DARI_ERRNO ? errno : 0};
+        di_unregister(server, listener);
         listener->ops->close(listener);
         free(address);
         return error;
@@ -79,15 +84,30 @@ static int add_listener(dari_server *server, di_listener *listener, di_failure *
     return 0;
 }
 
+/* The same for one whose programs rpcbind may have to know. */
+static int register_and_add(dari_server *server, di_listener *listener, bool asked,
+                            di_failure *failure)
+{
+    int error = di_register_listener(server, listener, asked, failure);
+    if (error < 0) {
+        listener->ops->close(listener);
+        return error;
+    }
+    return add_listener(server, listener, failure);
+}
+
 static int listen_at(dari_server *server, const char *text, di_failure *failure)
 {
     const di_transport *transport;
     const char *rest;
     di_listener *listener;
+    di_place place;
     int error = di_transport_find(text, &transport, &rest);
+    bool asked = error == 0 && transport->port_type && di_place_parse(rest, &place, failure) == 0 &&
+                 !*place.port;
     if (error == 0)
         error = transport->listen(rest, &listener, failure);
-    return error < 0 ? error : add_listener(server, listener, failure);
+    return error < 0 ? error : register_and_add(server, listener, asked, failure);
 }
 
 int dari_server_listen(dari_server *server, const char *address)
@@ -97,7 +117,7 @@ int dari_server_listen(dari_server *server, const char *address)
     if (address)
         error = di_forked(&server->guard) ? DARI_FORKED : listen_at(server, address, &failure);
     if (error < 0)
-        describe(server, address ? address : "NULL", error, &failure);
+        di_server_describe(server, address ? address : "NULL", "listen", error, &failure);
     return error;
 }
 
@@ -111,6 +131,7 @@ const char *dari_server_address(const dari_server *server, size_t index)
 
 void di_server_close_listeners(dari_server *server)
 {
+    di_unregister(server, NULL);
     for (di_address *address = server->addresses; address; address = address->next)
         if (address->listener) {
             address->listener->ops->close(address->listener);

@@ -5,10 +5,13 @@
 
 #include <dari/interface.h>
 
-#include <netdb.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* "tcp://[ADDRESS]:PORT", with the terminator. */
+#define NUMERIC_SIZE (INET6_ADDRSTRLEN + 16)
 
 static const dari_procedure procedures[] = {
     {DI_RPCB_SET, "SET", NULL},
@@ -220,10 +223,20 @@ int di_rpcbind_port(di_rpcbind *rpcbind, const di_rpcb *what, unsigned *ret_port
 
 /* What is registered in the place of `what`. */
 typedef struct registration {
-    unsigned port; /* 0: nothing */
-    bool same;     /* it is what we register, or did */
-    bool foreign;  /* it belongs to another user, and rpcbind would let us take it all the same */
+    bool there;
+    bool same;                 /* it is what we register, or did */
+    bool foreign;              /* it is another user's, though rpcbind would let us take it */
+    di_socket_address address; /* zeroed where it cannot be read */
 } registration;
+
+/* Version 2 tells the port alone: the host is any. */
+static registration registered_port(const di_rpcb *what, unsigned port)
+{
+    registration found = {.there = port != 0, .same = port == port_of(what->address)};
+    found.address.v4.sin_family = AF_INET;
+    found.address.v4.sin_port = htons((uint16_t)port);
+    return found;
+}
 
 static int find(di_rpcbind *rpcbind, const di_rpcb *what, registration *ret_found,
                 di_failure *failure)
@@ -233,40 +246,70 @@ static int find(di_rpcbind *rpcbind, const di_rpcb *what, registration *ret_foun
     if (error < 0)
         return error;
     const di_rpcb *entry = &answer.entry;
-    if (rpcbind->version == DI_RPCB_OLDEST)
-        *ret_found =
-            (registration){.port = answer.port, .same = answer.port == port_of(what->address)};
-    else if (!entry->netid)
-        *ret_found = (registration){0};
-    else
-        *ret_found = (registration){
-            .port = port_of(entry->address),
-            .same = strcmp(entry->address, what->address) == 0,
-            .foreign = geteuid() == 0 && strcmp(entry->owner, what->owner) != 0 &&
-                       strcmp(entry->owner, "unknown") != 0,
-        };
+    if (rpcbind->version == DI_RPCB_OLDEST) {
+        *ret_found = registered_port(what, answer.port);
+        return 0;
+    }
+    *ret_found = (registration){.there = entry->netid != NULL};
+    if (!entry->netid)
+        return 0;
+    ret_found->same = strcmp(entry->address, what->address) == 0;
+    ret_found->foreign = geteuid() == 0 && strcmp(entry->owner, what->owner) != 0 &&
+                         strcmp(entry->owner, "unknown") != 0;
+    di_universal_read(entry->address, &ret_found->address);
     return 0;
 }
 
-/* Whether the program answers at a port of this machine. One that is silent is alive; who answers
- * without being the program has taken a dead server's port. */
-static bool is_alive(const di_rpcbind *rpcbind, const di_rpcb *what, unsigned port)
+/* Writes the address at which this machine reaches its own socket. Returns whether it has one. */
+static bool write_local(char text[NUMERIC_SIZE], const di_socket_address *address)
 {
-    char address[64];
+    char host[INET6_ADDRSTRLEN] = "127.0.0.1";
+    switch (address->any.sa_family) {
+    case AF_INET:
+        if (address->v4.sin_addr.s_addr != htonl(INADDR_ANY))
+            inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof host);
+        snprintf(text, NUMERIC_SIZE, "tcp://%s:%u", host, di_socket_port(address));
+        return true;
+    case AF_INET6:
+        inet_ntop(AF_INET6,
+                  IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr) ? &in6addr_loopback
+                                                                  : &address->v6.sin6_addr,
+                  host, sizeof host);
+        snprintf(text, NUMERIC_SIZE, "tcp://[%s]:%u", host, di_socket_port(address));
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Whether the program may be served at an address of this machine. Who is silent or hangs up may be
+ * it; a server that answers and has not the program has taken a dead one's port. */
+static bool is_alive(const di_rpcbind *rpcbind, const di_rpcb *what,
+                     const di_socket_address *address)
+{
+    char text[NUMERIC_SIZE];
     dari_client *client = NULL;
     uint64_t now = di_now();
     uint64_t left = now < rpcbind->deadline ? rpcbind->deadline - now : 1;
     dari_call call = {.deadline_ns = left < DI_RPCBIND_PROBE_NS ? left : DI_RPCBIND_PROBE_NS};
-    if (is_udp(what))
+    if (is_udp(what) || !write_local(text, address))
         return false;
-    snprintf(address, sizeof address, "tcp://%s:%u", is_ipv6(what) ? "[::1]" : "127.0.0.1", port);
-    int error = dari_connect(address, &(dari_client_options){.call = &call}, &client);
+    int error = dari_connect(text, &(dari_client_options){.call = &call}, &client);
     if (error == 0)
         error = dari_client_ping(client, what->program, what->version, &call);
     dari_client_close(client);
     dari_call_end(&call);
-    return error == 0 || error == DARI_DEADLINE || error == DARI_AUTH ||
-           error == DARI_PROGRAM_MISMATCH || error == DARI_SYSTEM_ERROR;
+    switch (error) {
+    case 0:
+    case DARI_DEADLINE:
+    case DARI_CLOSED:
+    case DARI_AUTH:
+    case DARI_PROGRAM_MISMATCH:
+    case DARI_SYSTEM_ERROR:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int in_use(const di_rpcb *what, const char *words, di_failure *failure)
@@ -281,12 +324,13 @@ static int replace(di_rpcbind *rpcbind, const di_rpcb *what, di_failure *failure
     registration there;
     rpcb_answer answer;
     int error = find(rpcbind, what, &there, failure);
-    if (error < 0 || there.port == 0)
+    if (error < 0 || !there.there)
         return error;
     if (there.foreign)
         return in_use(what, "another user has registered the program", failure);
-    if (!there.same && is_alive(rpcbind, what, there.port))
-        return in_use(what, "another server has registered the program, and answers", failure);
+    if (!there.same && is_alive(rpcbind, what, &there.address))
+        return in_use(what, "another server has registered the program, and its port is in use",
+                      failure);
     error = ask(rpcbind, DI_RPCB_UNSET, what, &answer, failure);
     if (error == 0 && !answer.truth)
         return in_use(what, "another user has registered the program", failure);
@@ -315,7 +359,7 @@ int di_rpcbind_unregister(di_rpcbind *rpcbind, const di_rpcb *what, di_failure *
     registration there;
     rpcb_answer answer;
     int error = find(rpcbind, what, &there, failure);
-    if (error < 0 || !there.same || there.port == 0)
+    if (error < 0 || !there.there || !there.same || there.foreign)
         return error;
     error = ask(rpcbind, DI_RPCB_UNSET, what, &answer, failure);
     if (error == 0 && !answer.truth)

@@ -82,7 +82,9 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     atomic_init(&server->references, 1);
     pthread_mutex_init(&server->lock, NULL);
     pthread_mutex_init(&server->log_lock, NULL);
-    int error = open_loop(server);
+    int error = di_registrar_begin(&server->registrar, options);
+    if (error == 0)
+        error = open_loop(server);
     if (error < 0) {
         int cause = errno;
         dari_server_destroy(server);
@@ -131,11 +133,13 @@ void dari_server_destroy(dari_server *server)
     /* A child has none of the threads, and locks as they were. */
     if (!di_forked(&server->guard)) {
         di_workers_end(server);
+        di_unregister(server, NULL);
         fall_silent(server);
     }
     while (server->sessions)
         di_session_close(server, server->sessions);
     di_server_close_listeners(server);
+    di_registrar_end(&server->registrar);
     if (server->epoll >= 0)
         close(server->epoll);
     if (server->wake_descriptor >= 0)
@@ -149,6 +153,7 @@ int dari_server_add(dari_server *server, const dari_interface *interface, const 
                     void *user)
 {
     int error;
+    di_failure failure = {0};
     if (di_forked(&server->guard))
         error = DARI_FORKED;
     else if (interface->generator < DARI_GENERATOR_OLDEST ||
@@ -159,10 +164,19 @@ int dari_server_add(dari_server *server, const dari_interface *interface, const 
         error = di_dispatch_add(&server->dispatch, &(di_service){interface, handlers, user});
         pthread_mutex_unlock(&server->lock);
     }
-    if (error < 0)
+    if (error < 0) {
         snprintf(server->text, sizeof server->text, "%s: %s", interface->name,
                  error == DARI_IN_USE ? "this version of the program is served already"
                                       : dari_error_text(error));
+        return error;
+    }
+    error = di_register_program(server, interface, &failure);
+    if (error < 0) {
+        pthread_mutex_lock(&server->lock);
+        di_dispatch_remove(&server->dispatch, interface->program, interface->version);
+        pthread_mutex_unlock(&server->lock);
+        di_server_describe(server, interface->name, "register", error, &failure);
+    }
     return error;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/fork_guard.h"
 #include "loop/channel.h"
+#include "loop/registration.h"
 #include "rpc/dispatch.h"
 #include "rpc/message.h"
 #include "rpc/reply_cache.h"
@@ -155,6 +156,7 @@ struct dari_server {
     di_dispatch dispatch; /* written under lock; others than the loop's thread read it under lock */
     dari_interceptor interceptors[DARI_INTERCEPTORS_MAX];
     unsigned interceptor_count;
+    di_registrar registrar;
     di_address *addresses; /* in the order of listening */
     di_session *sessions;
     di_session *ready; /* first in, first out */
@@ -205,6 +207,10 @@ static inline bool di_server_stops(const dari_server *server)
 {
     return atomic_load(&server->stop_asked) && atomic_load(&server->running);
 }
+
+/* Puts into words what has failed: "tcp://host: listen: ..." */
+void di_server_describe(dari_server *server, const char *what, const char *action, int error,
+                        const di_failure *failure);
 
 /* Accepts what waits at an address. */
 void di_server_accept(dari_server *server, di_address *address);

@@ -60,6 +60,14 @@ int di_dispatch_add(di_dispatch *dispatch, const di_service *service)
     return 0;
 }
 
+void di_dispatch_remove(di_dispatch *dispatch, uint32_t program, uint32_t version)
+{
+    size_t at = lower_bound(dispatch, program, version);
+    dispatch->count--;
+    memmove(&dispatch->services[at], &dispatch->services[at + 1],
+            (dispatch->count - at) * sizeof *dispatch->services);
+}
+
 int di_dispatch_range(const di_dispatch *dispatch, uint32_t program, di_target *ret_target)
 {
     size_t first = lower_bound(dispatch, program, 0);

@@ -35,6 +35,9 @@ typedef struct di_target {
 /* Errors: DARI_IN_USE (this version of the program is there), DARI_NO_MEMORY. */
 int di_dispatch_add(di_dispatch *dispatch, const di_service *service);
 
+/* Takes out what was added for a version of a program that is there. */
+void di_dispatch_remove(di_dispatch *dispatch, uint32_t program, uint32_t version);
+
 /* Finds what a call means. Returns 0 or DARI_PROGRAM_UNAVAILABLE, DARI_PROGRAM_MISMATCH (then
  * `ret_target` holds the range) or DARI_PROCEDURE_UNAVAILABLE. */
 int di_dispatch_find(const di_dispatch *dispatch, uint32_t program, uint32_t version,

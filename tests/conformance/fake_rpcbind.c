@@ -24,6 +24,13 @@ static int find(const fake_rpcbind *fake, uint32_t program, uint32_t version, co
     return -1;
 }
 
+/* The same, or else any version of the program. */
+static int find_any(const fake_rpcbind *fake, uint32_t program, uint32_t version, const char *netid)
+{
+    int at = find(fake, program, version, netid);
+    return at < 0 ? find(fake, program, 0, netid) : at;
+}
+
 static void take_out(fake_rpcbind *fake, int at)
 {
     fake->entries[at] = fake->entries[--fake->count];
@@ -92,7 +99,7 @@ static int unset_any(fake_rpcbind *fake, const portmap_place *arg, bool *ret)
 static int getaddr_any(dari_request *request, fake_rpcbind *fake, const portmap_place *arg,
                        char **ret)
 {
-    int at = find(fake, arg->number, 0, arg->netid);
+    int at = find_any(fake, arg->number, arg->edition, arg->netid);
     const char *answer = fake->answer ? fake->answer : at < 0 ? "" : fake->entries[at].address;
     *ret = dari_arena_take(dari_request_arena(request), strlen(answer) + 1);
     assert_non_null(*ret);
@@ -172,7 +179,7 @@ static int getport_old(dari_request *request, const portmap_mapping *arg, uint32
 {
     fake_rpcbind *fake = enter(request, 2);
     di_socket_address address;
-    int at = find(fake, arg->number, 0, netid_of(arg));
+    int at = find_any(fake, arg->number, arg->edition, netid_of(arg));
     if (at >= 0 && di_universal_read(fake->entries[at].address, &address) == 0)
         *ret = di_socket_port(&address);
     if (fake->answer)

@@ -94,11 +94,31 @@ static void procedures_by_number(void **state)
     di_dispatch_free(&dispatch);
 }
 
+static void programs_can_be_taken_out(void **state)
+{
+    (void)state;
+    dari_interface interfaces[3];
+    for (uint32_t taken = 0; taken < 3; taken++) {
+        di_dispatch dispatch = {0};
+        for (uint32_t i = 0; i < 3; i++) {
+            interfaces[i] = make(5, i + 1);
+            assert_int_equal(di_dispatch_add(&dispatch, &(di_service){&interfaces[i], NULL, NULL}),
+                             0);
+        }
+        di_dispatch_remove(&dispatch, 5, taken + 1);
+        assert_int_equal(dispatch.count, 2);
+        for (uint32_t i = 0; i < 3; i++)
+            find(&dispatch, 5, i + 1, 1, i == taken ? DARI_PROGRAM_MISMATCH : 0);
+        di_dispatch_free(&dispatch);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_in_any_order),
         cmocka_unit_test(procedures_by_number),
+        cmocka_unit_test(programs_can_be_taken_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
