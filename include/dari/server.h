@@ -127,6 +127,21 @@ void dari_server_destroy(dari_server *server);
  * address is not listened at. dari_server_message says more. */
 int dari_server_listen(dari_server *server, const char *address);
 
+/* Listens at a socket that somebody else has made: a listening stream socket of unix:, or of IPv4
+ * or IPv6. From then on it is the server's, which closes it; its path is not removed. It becomes
+ * non-blocking, for all who share it, and close-on-exec. After an error it is the caller's still.
+ * Errors: DARI_INVALID (it is no such socket), DARI_SCHEME (of another family), DARI_IN_USE (the
+ * server has it already), DARI_ADDRESS, DARI_ERRNO, DARI_NO_MEMORY; with options->register_all
+ * those of registering. */
+int dari_server_listen_descriptor(dari_server *server, int descriptor);
+
+/* Listens at the sockets that the process was started with, by systemd's protocol: LISTEN_PID is
+ * this process, LISTEN_FDS the number of descriptors from 3 on. `unset` takes these variables, and
+ * LISTEN_FDNAMES, out of the environment, whatever comes of it: for children, and while no other
+ * thread looks there. Returns the number of sockets, 0 where there are none for this process, or an
+ * error as above; those before the one that failed are listened at then. */
+int dari_server_listen_inherited(dari_server *server, bool unset);
+
 /* The `index`-th address listened at, as a client writes it, with the port that was chosen; NULL
  * past the last one. Lives as long as the server. */
 const char *dari_server_address(const dari_server *server, size_t index);

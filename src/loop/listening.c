@@ -52,28 +52,23 @@ static int take_connection(dari_server *server, di_address *address)
     return di_session_create(server, connection, address->text, true);
 }
 
-/* Takes a listener over, which is closed where that fails. */
 static int add_listener(dari_server *server, di_listener *listener, di_failure *failure)
 {
     const char *text = listener->ops->address(listener);
     size_t size = strlen(text) + 1;
-    int error = 0;
     di_address *address = calloc(1, sizeof *address + size);
-    if (address) {
-        address->watched.kind = DI_WATCHED_LISTENER;
-        address->listener = listener;
-        memcpy(address->text, text, size);
-        if (listener->ops->connectionless)
-            error = take_connection(server, address);
-        else if (server->accepting)
-            error = watch_listener(server, address, EPOLL_CTL_ADD);
-    } else {
-        error = DARI_NO_MEMORY;
-    }
+    if (!address)
+        return DARI_NO_MEMORY;
+    address->watched.kind = DI_WATCHED_LISTENER;
+    address->listener = listener;
+    memcpy(address->text, text, size);
+    int error = 0;
+    if (listener->ops->connectionless)
+        error = take_connection(server, address);
+    else if (server->accepting)
+        error = watch_listener(server, address, EPOLL_CTL_ADD);
     if (error < 0) {
-        *failure = (di_failure){.system_error = error == DARI_ERRNO ? errno : 0};
-        di_unregister(server, listener);
-        listener->ops->close(listener);
+        failure->system_error = error == DARI_ERRNO ? errno : 0;
         free(address);
         return error;
     }
@@ -84,16 +79,16 @@ static int add_listener(dari_server *server, di_listener *listener, di_failure *
     return 0;
 }
 
-/* The same for one whose programs rpcbind may have to know. */
-static int register_and_add(dari_server *server, di_listener *listener, bool asked,
+int di_server_take_listener(dari_server *server, di_listener *listener, bool asked,
                             di_failure *failure)
 {
     int error = di_register_listener(server, listener, asked, failure);
-    if (error < 0) {
-        listener->ops->close(listener);
+    if (error < 0)
         return error;
-    }
-    return add_listener(server, listener, failure);
+    error = add_listener(server, listener, failure);
+    if (error < 0)
+        di_unregister(server, listener);
+    return error;
 }
 
 static int listen_at(dari_server *server, const char *text, di_failure *failure)
@@ -107,7 +102,12 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
                  !*place.port;
     if (error == 0)
         error = transport->listen(rest, &listener, failure);
-    return error < 0 ? error : register_and_add(server, listener, asked, failure);
+    if (error < 0)
+        return error;
+    error = di_server_take_listener(server, listener, asked, failure);
+    if (error < 0)
+        listener->ops->close(listener);
+    return error;
 }
 
 int dari_server_listen(dari_server *server, const char *address)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The server behind dari_server, shared by server.c (its life and loop), listening.c (its
- * addresses), session.c (one connection), request.c (one call), answer.c (its reply), workers.c
- * (threads that run handlers), sweep.c (what time ends) and about.c (what a handler may ask).
+/* The server behind dari_server, shared by server.c (its life and loop), listening.c and
+ * inherit.c (its addresses), registration.c (what rpcbind knows of them), session.c (one
+ * connection), request.c (one call), answer.c (its reply), workers.c (threads that run handlers),
+ * sweep.c (what time ends) and about.c (what a handler may ask).
  *
  * Threads. The loop's thread does all input and owns whatever is not named here. Any thread may
  * answer a call: it takes turns with others on the output of the connection under session->lock,
@@ -212,6 +213,10 @@ static inline bool di_server_stops(const dari_server *server)
 void di_server_describe(dari_server *server, const char *what, const char *action, int error,
                         const di_failure *failure);
 
+/* Takes a listener over, and registers its programs where rpcbind has to know them (`asked`) or
+ * may. After an error it is the caller's still. */
+int di_server_take_listener(dari_server *server, di_listener *listener, bool asked,
+                            di_failure *ret_failure);
 /* Accepts what waits at an address. */
 void di_server_accept(dari_server *server, di_address *address);
 /* Watches the listeners, or stops watching, as the number of connections and the time say. */

@@ -187,16 +187,16 @@ static int listen_one(const struct addrinfo *address, int *ret_descriptor, di_fa
     return 0;
 }
 
+/* After an error the socket is the caller's still. */
 static int make_listener(int descriptor, const di_place *place, di_listener **ret_listener)
 {
     di_tcp_listener *listener = calloc(1, sizeof *listener);
-    if (!listener) {
-        close(descriptor);
+    if (!listener)
         return DARI_NO_MEMORY;
-    }
     listener->head = (di_listener){.ops = &tcp_listener_ops, .descriptor = descriptor};
     di_place_format(&listener->address, "tcp://", place, di_bound_port(descriptor));
     if (listener->address.failed) {
+        listener->head.descriptor = -1;
         tcp_close_listener(&listener->head);
         return DARI_NO_MEMORY;
     }
@@ -221,7 +221,26 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
         error = listen_one(at, &descriptor, failure);
     }
     freeaddrinfo(addresses);
-    return error < 0 ? error : make_listener(descriptor, &place, ret_listener);
+    if (error < 0)
+        return error;
+    error = make_listener(descriptor, &place, ret_listener);
+    if (error < 0)
+        close(descriptor);
+    return error;
+}
+
+static int tcp_adopt(int descriptor, int family, di_listener **ret_listener, di_failure *failure)
+{
+    di_place place = {.bracketed = family == AF_INET6};
+    di_socket_address address;
+    socklen_t size = sizeof address;
+    if (family != AF_INET && family != AF_INET6)
+        return DARI_SCHEME;
+    if (getsockname(descriptor, &address.any, &size) < 0)
+        return di_fail_system(failure, errno, NULL);
+    if (getnameinfo(&address.any, size, place.host, sizeof place.host, NULL, 0, NI_NUMERICHOST))
+        return DARI_ADDRESS;
+    return make_listener(descriptor, &place, ret_listener);
 }
 
 const di_transport di_tcp_transport = {
@@ -229,4 +248,5 @@ const di_transport di_tcp_transport = {
     .port_type = SOCK_STREAM,
     .connect = tcp_connect,
     .listen = tcp_listen,
+    .adopt = tcp_adopt,
 };

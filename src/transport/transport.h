@@ -155,6 +155,10 @@ typedef struct di_transport {
     int (*connect)(const char *rest, uint64_t deadline, const di_connect_options *options,
                    di_connection **ret_connection, di_failure *ret_failure);
     int (*listen)(const char *rest, di_listener **ret_listener, di_failure *ret_failure);
+    /* Makes a listener of a listening stream socket of that family, which it owns unless that
+     * fails; adopt.h has the rest. DARI_SCHEME where the scheme has no such sockets. May be NULL.
+     */
+    int (*adopt)(int descriptor, int family, di_listener **ret_listener, di_failure *ret_failure);
 } di_transport;
 
 /* The scheme of an address and the rest of it, or DARI_SCHEME, or DARI_ADDRESS where there is no

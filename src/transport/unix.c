@@ -245,7 +245,8 @@ static int bind_listener(di_unix_listener *listener, const char *rest, di_failur
     return listen(descriptor, SOMAXCONN) < 0 ? di_fail_system(failure, errno, NULL) : 0;
 }
 
-static int unix_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
+/* Makes a listener without a socket. */
+static int make_listener(const char *rest, di_unix_listener **ret_listener, di_failure *failure)
 {
     di_unix_listener *listener = calloc(1, sizeof *listener);
     if (!listener)
@@ -254,10 +255,22 @@ static int unix_listen(const char *rest, di_listener **ret_listener, di_failure 
     listener->lock = -1;
     di_text_format(&listener->address, "unix:%s", rest);
     int error = listener->address.failed ? DARI_NO_MEMORY : di_fork_guard_init(&listener->guard);
-    if (error == DARI_ERRNO)
-        failure->system_error = errno;
-    if (error == 0)
-        error = bind_listener(listener, rest, failure);
+    if (error < 0) {
+        failure->system_error = error == DARI_ERRNO ? errno : 0;
+        unix_close_listener(&listener->head);
+        return error;
+    }
+    *ret_listener = listener;
+    return 0;
+}
+
+static int unix_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
+{
+    di_unix_listener *listener;
+    int error = make_listener(rest, &listener, failure);
+    if (error < 0)
+        return error;
+    error = bind_listener(listener, rest, failure);
     if (error < 0) {
         unix_close_listener(&listener->head);
         return error;
@@ -266,8 +279,38 @@ static int unix_listen(const char *rest, di_listener **ret_listener, di_failure 
     return 0;
 }
 
+/* The path of a socket that somebody else has bound is theirs: it is not locked, and not removed.
+ */
+static int unix_adopt(int descriptor, int family, di_listener **ret_listener, di_failure *failure)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof address;
+    char rest[sizeof address.sun_path + 1] = "";
+    di_unix_listener *listener;
+    if (family != AF_UNIX)
+        return DARI_SCHEME;
+    if (getsockname(descriptor, (struct sockaddr *)&address, &size) < 0)
+        return di_fail_system(failure, errno, NULL);
+    size_t length = (size_t)size - offsetof(struct sockaddr_un, sun_path);
+    /* A path may fill its room, and then ends beyond it. */
+    if (length > sizeof address.sun_path)
+        length = sizeof address.sun_path;
+    memcpy(rest, address.sun_path, length);
+    if (*rest == '\0')
+        *rest = '@';
+    if (*address.sun_path == '\0' && strlen(rest) != length)
+        return di_fail(failure, DARI_ADDRESS, "the socket's name has a zero byte");
+    int error = make_listener(rest, &listener, failure);
+    if (error < 0)
+        return error;
+    listener->head.descriptor = descriptor;
+    *ret_listener = &listener->head;
+    return 0;
+}
+
 const di_transport di_unix_transport = {
     .prefix = "unix:",
     .connect = unix_connect,
     .listen = unix_listen,
+    .adopt = unix_adopt,
 };
