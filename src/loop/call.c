@@ -113,15 +113,19 @@ static void append_outcome(char *text, size_t room, const dari_call *call)
     case DARI_PERMISSION:
         append_place(text, room, call);
         return;
+    case DARI_ERRNO:
+        if (call->fault.field)
+            append(text, room, "%s", call->fault.field);
+        return;
     default:
         if (call->fault.error)
             append_fault(text, room, &call->fault);
-        else if (call->error != DARI_ERRNO)
+        else
             append(text, room, "%s", dari_error_text(call->error));
     }
 }
 
-/* Appends the words for an errno, by themselves where nothing else was said. */
+/* Appends the words for an errno, by themselves where nothing else was said before. */
 static void append_cause(char *text, size_t room, const dari_call *call)
 {
     char buffer[96];
@@ -129,7 +133,7 @@ static void append_cause(char *text, size_t room, const dari_call *call)
     if (!call->system_error)
         return;
     words = strerror_r(call->system_error, buffer, sizeof buffer);
-    append(text, room, call->error == DARI_ERRNO ? "%s" : " (%s)", words);
+    append(text, room, call->error == DARI_ERRNO && !call->fault.field ? "%s" : " (%s)", words);
 }
 
 const char *dari_call_message(dari_call *call)

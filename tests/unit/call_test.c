@@ -37,6 +37,17 @@ static void outcomes_in_words(void **state)
          "the path is too long (200, at most 107)"},
         {{.error = DARI_ADDRESS, .fault = {DARI_ADDRESS, "the port is missing", 0, 0, 0}},
          "the port is missing"},
+        {{.error = DARI_ERRNO, .system_error = EIO, .fault = {DARI_ERRNO, "no option", 0, 0, 0}},
+         "no option (Input/output error)"},
+        {{.error = DARI_DEADLINE,
+          .allowed_ns = DARI_S,
+          .fault = {DARI_DEADLINE, "rpcbind does not answer", 0, 0, 0}},
+         "deadline of 1 s passed (rpcbind does not answer)"},
+        {{.error = DARI_NOT_REGISTERED, .fault = {DARI_NOT_REGISTERED, "", 0, 0xffffffff, 3}},
+         "rpcbind does not know program 4294967295, version 3"},
+        {{.error = DARI_RPCBIND, .fault = {DARI_RPCBIND, "rpcbind refuses to answer", 0, 0, 0}},
+         "rpcbind refuses to answer"},
+        {{.error = DARI_RPCBIND}, "rpcbind does not do what it was asked"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dari_call call = cases[i].call;
