@@ -261,21 +261,22 @@ static int find(di_rpcbind *rpcbind, const di_rpcb *what, registration *ret_foun
 }
 
 /* Writes the address at which this machine reaches its own socket. Returns whether it has one. */
-static bool write_local(char text[NUMERIC_SIZE], const di_socket_address *address)
+static bool write_local(char text[NUMERIC_SIZE], const char *scheme,
+                        const di_socket_address *address)
 {
     char host[INET6_ADDRSTRLEN] = "127.0.0.1";
     switch (address->any.sa_family) {
     case AF_INET:
         if (address->v4.sin_addr.s_addr != htonl(INADDR_ANY))
             inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof host);
-        snprintf(text, NUMERIC_SIZE, "tcp://%s:%u", host, di_socket_port(address));
+        snprintf(text, NUMERIC_SIZE, "%s://%s:%u", scheme, host, di_socket_port(address));
         return true;
     case AF_INET6:
         inet_ntop(AF_INET6,
                   IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr) ? &in6addr_loopback
                                                                   : &address->v6.sin6_addr,
                   host, sizeof host);
-        snprintf(text, NUMERIC_SIZE, "tcp://[%s]:%u", host, di_socket_port(address));
+        snprintf(text, NUMERIC_SIZE, "%s://[%s]:%u", scheme, host, di_socket_port(address));
         return true;
     default:
         return false;
@@ -292,7 +293,7 @@ static bool is_alive(const di_rpcbind *rpcbind, const di_rpcb *what,
     uint64_t now = di_now();
     uint64_t left = now < rpcbind->deadline ? rpcbind->deadline - now : 1;
     dari_call call = {.deadline_ns = left < DI_RPCBIND_PROBE_NS ? left : DI_RPCBIND_PROBE_NS};
-    if (is_udp(what) || !write_local(text, address))
+    if (!write_local(text, is_udp(what) ? "udp" : "tcp", address))
         return false;
     int error = dari_connect(text, &(dari_client_options){.call = &call}, &client);
     if (error == 0)

@@ -393,6 +393,25 @@ static void a_one_way_call_finds_it(void **state)
     fixture_await_entered(&with.server, 1);
 }
 
+static void datagrams_are_looked_up_too(void **state)
+{
+    (void)state;
+    static const unsigned versions[] = {FAKE_V4, FAKE_V2};
+    fixture_stop(&with.server);
+    strcpy(with.server.address, "udp://127.0.0.1:0");
+    fixture_serve(&with.server);
+    for (size_t i = 0; i < 2; i++) {
+        fake_stop(&with.rpcbind);
+        fake_start(&with.rpcbind, versions[i]);
+        fake_add(&with.rpcbind, with.program, with.version, "udp", universal("0.0.0.0"), "1");
+        assert_int_equal(try_connect("udp://127.0.0.1", NULL), 0);
+        assert_int_equal(try_add(), 0);
+        dari_client_close(with.client);
+        with.client = NULL;
+        assert_int_equal(try_connect(HOST, &echo_1_interface), DARI_NOT_REGISTERED);
+    }
+}
+
 static void a_client_that_never_calls_is_closed(void **state)
 {
     (void)state;
@@ -438,6 +457,7 @@ int main(void)
         CASE(calls_in_flight_find_it),
         CASE(calls_in_flight_that_do_not),
         CASE(a_one_way_call_finds_it),
+        CASE(datagrams_are_looked_up_too),
         CASE(a_client_that_never_calls_is_closed),
         CASE(nothing_is_left_after_failures),
     };

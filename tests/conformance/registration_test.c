@@ -175,6 +175,43 @@ static void every_kind_of_network(void **state)
     assert_int_equal(with.rpcbind.count, 0);
 }
 
+static void datagrams_are_a_kind_of_their_own(void **state)
+{
+    static const unsigned versions[] = {FAKE_V4, FAKE_V2};
+    for (size_t i = 0; i < 2; i++) {
+        tear_down(state);
+        begin(versions[i]);
+        listens("tcp://0.0.0.0");
+        listens("udp://0.0.0.0");
+        expect(1, "tcp", "0.0.0.0", port(0));
+        expect(1, "udp", "0.0.0.0", port(1));
+        destroy();
+        assert_int_equal(with.rpcbind.count, 0);
+        assert_int_equal(with.logged, 0);
+    }
+}
+
+static void a_datagram_servers_registration(void **state)
+{
+    (void)state;
+    char address[32];
+    test_fixture other = {.scheme = &schemes[2]};
+    fixture_begin(&other);
+    strcpy(other.address, "udp://127.0.0.1:0");
+    fixture_listen(&other);
+    assert_int_equal(dari_server_add(other.server, &second, NULL, NULL), 0);
+    fixture_start(&other);
+    unsigned its_port = (unsigned)atoi(strrchr(other.address, ':') + 1);
+    snprintf(address, sizeof address, "127.0.0.1.%u.%u", its_port >> 8, its_port & 255);
+    fake_add(&with.rpcbind, PROGRAM, 2, "udp", address, with.owner);
+    assert_int_equal(dari_server_listen(with.server, "udp://127.0.0.1"), DARI_IN_USE);
+    expect(2, "udp", "127.0.0.1", its_port);
+    fixture_stop(&other);
+    listens("udp://127.0.0.1");
+    expect(2, "udp", "127.0.0.1", port(0));
+    fixture_end(&other);
+}
+
 static void version_2_has_no_ipv6(void **state)
 {
     if (!scheme_is_there(&schemes[3]))
@@ -473,6 +510,8 @@ int main(void)
         CASE(an_address_without_programs_waits_for_them),
         CASE(older_versions_do),
         CASE(every_kind_of_network),
+        CASE(datagrams_are_a_kind_of_their_own),
+        CASE(a_datagram_servers_registration),
         CASE(version_2_has_no_ipv6),
         CASE(of_one_kind_the_first_is_registered),
         CASE(addresses_with_a_port_are_not_registered),

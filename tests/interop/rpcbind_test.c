@@ -271,6 +271,23 @@ static void clients_find_servers(void **state)
     assert_int_equal(call_at(HOST), DARI_NOT_REGISTERED);
 }
 
+static void datagrams_find_servers(void **state)
+{
+    (void)state;
+    needs_rpcbind();
+    listens("udp://0.0.0.0");
+    listens("udp://[::]");
+    start();
+    assert_int_equal(call_at("udp://127.0.0.1"), 0);
+    assert_int_equal(call_at("udp://[::1]"), 0);
+    assert_int_equal(call_at(HOST), DARI_NOT_REGISTERED);
+    assert_non_null(line(1, "udp"));
+    assert_non_null(line(1, "udp6"));
+    destroy();
+    assert_null(line(1, "udp"));
+    assert_null(line(1, "udp6"));
+}
+
 static void libtirpc_finds_servers(void **state)
 {
     (void)state;
@@ -409,13 +426,10 @@ static void over_tcp_from_a_reserved_port(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(rpcbind_finds_itself),
-        CASE(clients_find_servers),
-        CASE(libtirpc_finds_servers),
-        CASE(a_version_that_is_not_there),
-        CASE(what_a_dead_server_left_is_replaced),
-        CASE(users_keep_what_is_theirs),
-        CASE(a_living_server_keeps_it_too),
+        CASE(rpcbind_finds_itself),          CASE(clients_find_servers),
+        CASE(datagrams_find_servers),        CASE(libtirpc_finds_servers),
+        CASE(a_version_that_is_not_there),   CASE(what_a_dead_server_left_is_replaced),
+        CASE(users_keep_what_is_theirs),     CASE(a_living_server_keeps_it_too),
         CASE(over_tcp_from_a_reserved_port),
     };
     return cmocka_run_group_tests(tests, start_rpcbind, end_rpcbind);
