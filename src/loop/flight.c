@@ -289,11 +289,14 @@ void di_flights_end(dari_client *client)
 
 void *dari_exchange_take(dari_exchange *exchange, size_t size)
 {
-    void *taken = dari_arena_take(&exchange->call->arena, size);
+    dari_arena *arena = &exchange->call->arena;
+    size_t allowed = arena->room + (size_t)(arena->end - arena->at);
+    bool refused = arena->limited && size > allowed;
+    void *taken = dari_arena_take(arena, size);
     if (taken)
         memset(taken, 0, size);
     else
-        exchange->error = DARI_BUDGET;
+        exchange->error = refused ? DARI_BUDGET : DARI_NO_MEMORY;
     return taken;
 }
 

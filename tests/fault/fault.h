@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Stands between the library and the system, and lets chosen calls fail: by the linker's --wrap.
+ *
+ * While a plan is in force it holds for every thread of the process, so that a test must call
+ * nothing of its own that is wrapped meanwhile. Any thread may be in a wrapped call when a plan
+ * begins or ends. */
+#ifndef DARI_TEST_FAULT_H
+#define DARI_TEST_FAULT_H
+
+/* What is stood in for. Calls that are one to the test have one name. */
+enum fault_call {
+    FAULT_ALLOCATE, /* malloc, calloc, realloc, strdup */
+    FAULT_SOCKET,
+    FAULT_CONNECT,
+    FAULT_ACCEPT,
+    FAULT_BIND,
+    FAULT_LISTEN,
+    FAULT_EPOLL_CREATE,
+    FAULT_EPOLL_ADD, /* epoll_ctl, where it adds: what else it does takes no memory */
+    FAULT_EPOLL_WAIT,
+    FAULT_POLL,
+    FAULT_SEND,
+    FAULT_RECEIVE,
+    FAULT_EVENTFD,
+    FAULT_EVENTFD_WRITE, /* write, too: nothing else is written to by it */
+    FAULT_READ,          /* of an eventfd */
+    FAULT_RANDOM,
+    FAULT_FCNTL,
+    FAULT_GETSOCKOPT,
+    FAULT_SETSOCKOPT,
+    FAULT_GETPEERNAME,
+    FAULT_GETSOCKNAME,
+    FAULT_MAP,
+    FAULT_ADVISE,
+    FAULT_THREAD, /* pthread_create */
+    FAULT_CALLS
+};
+
+enum fault_effect {
+    FAULT_FAILS,          /* nothing is done, and errno is the plan's cause */
+    FAULT_SHORT,          /* one byte at most goes through */
+    FAULT_NOTHING,        /* poll and epoll_wait say at once that there is nothing */
+    FAULT_DONE_BUT_FAILS, /* it is done, and said to have failed */
+};
+
+typedef struct fault_plan {
+    enum fault_call call;
+    enum fault_effect effect;
+    int cause;
+    unsigned at;    /* so many calls go through before */
+    unsigned count; /* and so many are struck then */
+} fault_plan;
+
+void fault_begin(const fault_plan *plan);
+/* Returns how many calls were struck. `ret_calls`: all wrapped calls meanwhile. */
+unsigned fault_end(unsigned *ret_calls);
+
+/* "the 3rd send fails: Broken pipe". */
+void fault_describe(const fault_plan *plan, char *text, unsigned size);
+
+#endif
