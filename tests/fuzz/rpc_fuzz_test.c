@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a fuzz target of the RPC core without an engine: on valid messages and streams that are
- * damaged by a generator of fixed seed. */
+ * damaged by a generator of fixed seed. FUZZ_SEED chooses another one, DARI_LONG makes the rounds
+ * many. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS 30000
+#define ROUNDS 30000u
+#define ROUNDS_LONG 20000000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,8 +22,11 @@ static uint32_t next_random(uint32_t *state)
     return *state >> 8;
 }
 
-/* A call with a credential and a verifier, and replies of several kinds, as words. */
+/* A call with a credential and a verifier, one with AUTH_SYS, and replies of several kinds, as
+ * words. */
 static const uint32_t call[] = {1, 0, 2, 3, 4, 5, 1, 8, 0, 0, 0, 4, 0, 6, 7};
+static const uint32_t call_sys[] = {1,          0,          2,    3,   4, 5, 1,  36, 9, 5,
+                                    0x686f7374, 0x31000000, 1000, 100, 2, 4, 24, 0,  0, 7};
 static const uint32_t accepted[] = {1, 1, 0, 0, 4, 0, 2, 1, 9};
 static const uint32_t denied[] = {1, 1, 1, 0, 2, 2};
 
@@ -53,11 +58,13 @@ static size_t put_stream(uint8_t *at, uint32_t *random)
 static void damaged_input(void **state)
 {
     (void)state;
-    uint32_t random = 2026;
-    for (int round = 0; round < ROUNDS; round++) {
+    const char *text = getenv("FUZZ_SEED");
+    uint32_t random = text && *text ? (uint32_t)strtoul(text, NULL, 0) : 2026;
+    unsigned rounds = getenv("DARI_LONG") ? ROUNDS_LONG : ROUNDS;
+    for (unsigned round = 0; round < rounds; round++) {
         uint8_t bytes[4096];
         size_t size = 0;
-        switch (round % 4) {
+        switch (round % 5) {
         case 0:
             size = put_words(bytes, call, sizeof call / sizeof *call);
             break;
@@ -66,6 +73,9 @@ static void damaged_input(void **state)
             break;
         case 2:
             size = put_words(bytes, denied, sizeof denied / sizeof *denied);
+            break;
+        case 3:
+            size = put_words(bytes, call_sys, sizeof call_sys / sizeof *call_sys);
             break;
         default:
             size = put_stream(bytes, &random);
