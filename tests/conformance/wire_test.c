@@ -23,13 +23,14 @@ typedef struct wire_server {
 
 static const echo_1_handlers no_handlers;
 
-static int begin(void **state)
+static int begin_with(void **state, uint32_t workers)
 {
     wire_server *wire = calloc(1, sizeof *wire);
     assert_non_null(wire);
     wire->fixture.scheme = &schemes[1];
     fixture_begin(&wire->fixture);
     wire->fixture.options.message_max = 5000;
+    wire->fixture.options.workers = workers;
     fixture_listen(&wire->fixture);
     wire->version_4 = echo_1_interface;
     wire->version_4.version = 4;
@@ -39,6 +40,16 @@ static int begin(void **state)
     wire->peer = raw_connect(&wire->fixture);
     *state = wire;
     return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_with(state, 0);
+}
+
+static int begin_with_workers(void **state)
+{
+    return begin_with(state, 2);
 }
 
 static int end(void **state)
@@ -211,6 +222,91 @@ static void credentials(void **state)
     put(body + 28, UINT32_MAX);
     raw_send_record(wire->peer, body, size);
     EXPECT(wire->peer, 5, 1, 1, 1, DI_AUTH_BADCRED);
+    check_lives(wire);
+}
+
+/* ADD(2, 3) with AUTH_SYS: a name of `name` bytes, `groups` groups, and `more` bytes. */
+static size_t make_auth_sys(uint8_t *body, uint32_t name, uint32_t groups, uint32_t more)
+{
+    uint32_t padded = (uint32_t)dari_padded(name);
+    uint8_t *at = raw_call(body, 5, ECHO, ECHO_V1, 2) - 16;
+    at = put(put(put(put(at, 1), 20 + padded + 4 * groups + more), 99), name);
+    memset(at, 'n', name);
+    memset(at + name, 0, padded - name);
+    at = put(put(put(at + padded, 1000), 100), groups);
+    for (uint32_t i = 0; i < groups; i++)
+        at = put(at, 500 + i);
+    memset(at, 0, more);
+    return (size_t)(put(put(put(put(at + more, 0), 0), 2), 3) - body);
+}
+
+static void auth_sys_within_its_limits(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[1024];
+    static const struct {
+        uint32_t name, groups, more, status;
+    } cases[] = {
+        {0, 0, 0, 0},  {1, 1, 0, 0},    {255, 16, 0, 0}, {0, 16, 0, 0},   {255, 0, 0, 0},
+        {0, 17, 0, 1}, {10, 17, 0, 1},  {256, 0, 0, 1},  {256, 16, 0, 1}, {300, 0, 0, 1},
+        {4, 2, 4, 1},  {255, 16, 4, 1}, {0, 95, 0, 1},   {380, 0, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = make_auth_sys(body, cases[i].name, cases[i].groups, cases[i].more);
+        raw_send_record(wire->peer, body, size);
+        if (cases[i].status == 0)
+            EXPECT(wire->peer, 5, 1, 0, 0, 0, 0, 5);
+        else
+            EXPECT(wire->peer, 5, 1, 1, 1, cases[i].status);
+    }
+    /* Numbers that overflow where they are added up, and a name with a zero byte in it. */
+    static const struct {
+        size_t offset;
+        uint32_t word;
+    } wrong[] = {{36, UINT32_MAX}, {36, 0x80000004}, {56, UINT32_MAX}, {56, 0x40000002}, {40, 'n'}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        size_t size = make_auth_sys(body, 8, 2, 0);
+        put(body + wrong[i].offset, wrong[i].word);
+        raw_send_record(wire->peer, body, size);
+        EXPECT(wire->peer, 5, 1, 1, 1, DI_AUTH_BADCRED);
+    }
+    check_lives(wire);
+}
+
+static void the_first_reason_to_refuse_is_told(void **state)
+{
+    wire_server *wire = *state;
+    uint8_t body[2048];
+    /* Version of RPC, credential, verifier, program, version, procedure, arguments. */
+    size_t size = make_authentic(body, 0, 404, 404);
+    put(put(put(body + 12, ECHO + 1), 9), 99);
+    put(body + 8, 3);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 1, 0, 2, 2);
+    put(body + 8, 2);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 1, 1, DI_AUTH_BADCRED);
+    size = make_authentic(body, 77, 4, 404);
+    put(body + 12, ECHO + 1);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 1, 1, DI_AUTH_BADVERF);
+    size = make_authentic(body, 77, 4, 0);
+    put(body + 12, ECHO + 1);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 1, 1, DI_AUTH_REJECTEDCRED);
+    size = make_authentic(body, 0, 0, 0);
+    put(put(put(body + 12, ECHO + 1), 9), 99);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 0, 0, 0, DI_PROG_UNAVAIL);
+    put(body + 12, ECHO);
+    raw_send_record(wire->peer, body, size);
+    EXPECT(wire->peer, 5, 1, 0, 0, 0, DI_PROG_MISMATCH, 1, 4);
+    put(body + 16, 1);
+    raw_send_record(wire->peer, body, size - 4);
+    EXPECT(wire->peer, 5, 1, 0, 0, 0, DI_PROC_UNAVAIL);
+    put(body + 20, 2);
+    raw_send_record(wire->peer, body, size - 4);
+    EXPECT(wire->peer, 5, 1, 0, 0, 0, DI_GARBAGE_ARGS);
     check_lives(wire);
 }
 
@@ -677,6 +773,10 @@ static void noisy_replies(void **state)
 }
 
 #define SERVER(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define WORKERS(name)                                              \
+    {                                                              \
+#name "_with_workers", name, begin_with_workers, end, NULL \
+    }
 #define CLIENT(name) cmocka_unit_test_setup_teardown(name, begin_client, end_client)
 
 int main(void)
@@ -687,8 +787,13 @@ int main(void)
         SERVER(many_calls_at_once_are_answered_in_order),
         SERVER(another_version_of_rpc),
         SERVER(credentials),
+        SERVER(auth_sys_within_its_limits),
+        SERVER(the_first_reason_to_refuse_is_told),
         SERVER(programs_versions_procedures),
         SERVER(garbage_arguments),
+        WORKERS(any_fragmentation),
+        WORKERS(garbage_arguments),
+        WORKERS(programs_versions_procedures),
         SERVER(an_oversized_call_is_answered_before_it_is_there),
         SERVER(a_record_of_the_largest_kind_costs_nothing),
         SERVER(empty_fragments_without_end),
