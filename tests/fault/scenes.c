@@ -16,7 +16,8 @@
 
 #define SMALL 300u
 #define LARGE (300u << 10)
-#define IN_FLIGHT 6
+/* More than the table of calls holds without memory of its own. */
+#define IN_FLIGHT 18
 #define LATER_MAX 64
 /* Nothing waits for that long: a call that does was lost. */
 #define PATIENCE_NS (10 * DARI_S)
@@ -52,7 +53,7 @@ struct test_scene {
     int partner_error;
 };
 
-static uint8_t data[LARGE];
+static uint8_t data[LARGE]; /* a pattern, once a scene was set */
 
 static void check(const test_scene *scene, bool holds, const char *format, ...)
 {
@@ -180,8 +181,10 @@ static void call_add(test_scene *scene, dari_call *call)
     int error = add_1(scene->client, &(pair){2, 3}, &sum, call);
     check_error(scene, error);
     check(scene, error != 0 || sum == 5, "2 + 3 is %d", (int)sum);
-    check(scene, !error || call->may_have_run || count_entered(scene) == before,
-          "%s: the call has run", dari_call_message(call));
+    /* A one-way call may run in between. */
+    bool ran = !scene->kind->loses && count_entered(scene) != before;
+    check(scene, !error || call->may_have_run || !ran, "%s: the call has run",
+          dari_call_message(call));
     check(scene, error != DARI_ERRNO || call->system_error, "the errno is missing");
 }
 
@@ -411,7 +414,7 @@ static test_scene *set_stage(const scene_kind *kind, scene_server server, const 
                           .harmless = harmless};
     pthread_mutex_init(&scene->lock, NULL);
     pthread_cond_init(&scene->changed, NULL);
-    for (size_t i = 0; i < sizeof data; i++)
+    for (size_t i = 0; i < sizeof data && !data[sizeof data - 1]; i++)
         data[i] = (uint8_t)(i * 7 + i / 251);
     fixture_begin(&scene->fixture);
     scene->fixture.handlers = &handlers;

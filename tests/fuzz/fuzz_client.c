@@ -64,18 +64,17 @@ static void end_echo(void *user, const opaque_data *ret, dari_call *call)
     end(user, call);
 }
 
-/* Listens at a name that the kernel chooses. Returns the descriptor and the address. */
+/* Listens at a name of this process's own, and puts the address together. */
 static int listen_anywhere(char *address, size_t room)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    socklen_t size = sizeof name;
+    int size = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "dari-fuzz-%d", getpid());
+    socklen_t whole = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)size;
     int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check(listening >= 0);
-    check(bind(listening, (struct sockaddr *)&name, sizeof name.sun_family) == 0);
+    check(bind(listening, (struct sockaddr *)&name, whole) == 0);
     check(listen(listening, 4) == 0);
-    check(getsockname(listening, (struct sockaddr *)&name, &size) == 0);
-    snprintf(address, room, "unix:@%.*s", (int)(size - sizeof name.sun_family - 1),
-             name.sun_path + 1);
+    snprintf(address, room, "unix:@%s", name.sun_path + 1);
     return listening;
 }
 

@@ -22,9 +22,12 @@ static uint32_t next_random(uint32_t *state)
     return *state >> 8;
 }
 
-/* A call with a credential and a verifier, one with AUTH_SYS, and replies of several kinds, as
+/* A call with a credential and a verifier, one where they are padded and one with AUTH_SYS, and
+ * replies of several kinds, as
  * words. */
 static const uint32_t call[] = {1, 0, 2, 3, 4, 5, 1, 8, 0, 0, 0, 4, 0, 6, 7};
+static const uint32_t call_padded[] = {1, 0,          2, 3, 4,          5,         0,
+                                       3, 0x61626300, 0, 5, 0x61626364, 0x65000000};
 static const uint32_t call_sys[] = {1,          0,          2,    3,   4, 5, 1,  36, 9, 5,
                                     0x686f7374, 0x31000000, 1000, 100, 2, 4, 24, 0,  0, 7};
 static const uint32_t accepted[] = {1, 1, 0, 0, 4, 0, 2, 1, 9};
@@ -64,7 +67,7 @@ static void damaged_input(void **state)
     for (unsigned round = 0; round < rounds; round++) {
         uint8_t bytes[4096];
         size_t size = 0;
-        switch (round % 5) {
+        switch (round % 6) {
         case 0:
             size = put_words(bytes, call, sizeof call / sizeof *call);
             break;
@@ -75,6 +78,9 @@ static void damaged_input(void **state)
             size = put_words(bytes, denied, sizeof denied / sizeof *denied);
             break;
         case 3:
+            size = put_words(bytes, call_padded, sizeof call_padded / sizeof *call_padded);
+            break;
+        case 4:
             size = put_words(bytes, call_sys, sizeof call_sys / sizeof *call_sys);
             break;
         default:

@@ -47,11 +47,33 @@ static void few_need_no_memory(void **state)
         assert_ptr_equal(di_pending_match(&pending, i), &calls[i]);
 }
 
+/* Numbers that have one slot before and after the table has grown. */
+static void calls_share_a_slot(void **state)
+{
+    enum { SHARING = 2 * DI_PENDING_SLOTS };
+    (void)state;
+    di_pending_call calls[SHARING];
+    di_pending pending = {0};
+    for (unsigned i = 0; i < SHARING; i++) {
+        pending.next_xid = 256 * i;
+        di_pending_add(&pending, &calls[i]);
+    }
+    assert_int_equal(pending.slot_count, 4 * DI_PENDING_SLOTS);
+    for (unsigned i = 0; i < SHARING; i++)
+        assert_ptr_equal(di_pending_match(&pending, 256 * i), &calls[i]);
+    for (unsigned i = 0; i < SHARING; i++)
+        di_pending_remove(&pending, &calls[(i + 5) % SHARING]);
+    assert_int_equal(pending.count, 0);
+    assert_null(di_pending_match(&pending, 0));
+    di_pending_end(&pending);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_found),
         cmocka_unit_test(few_need_no_memory),
+        cmocka_unit_test(calls_share_a_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
