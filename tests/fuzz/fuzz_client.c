@@ -138,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char address[64];
+    char address[128];
     flying all[IN_FLIGHT_MAX] = {0};
     dari_client *client = NULL;
     dari_client_options options = {.message_max = LIMIT};
