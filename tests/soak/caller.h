@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* One client of the soak on one connection: what it may do, and the account of it. */
+#ifndef DARI_TEST_SOAK_CALLER_H
+#define DARI_TEST_SOAK_CALLER_H
+
+#include "soak/ledger.h"
+
+#include <dari/dari.h>
+
+#include <pthread.h>
+
+/* A connection, which several callers may share. */
+typedef struct connection {
+    dari_client *client;
+    atomic_bool closing;
+    atomic_uint in_flight;
+    pthread_rwlock_t loop; /* one loop at a time, or any number of waits */
+} connection;
+
+enum { NOTES = 32 };
+
+typedef struct caller {
+    ledger *book;
+    unsigned number;
+    dice dice;
+    dari_cancel *cancel; /* of its calls, of some of them */
+    connection *link;
+    uint32_t notes[NOTES]; /* sent on this connection since something was last answered */
+    unsigned note_count;
+} caller;
+
+/* Before a connection is used, and after it was closed. */
+void caller_begin(caller *self);
+void caller_end(caller *self);
+
+/* Does something at random. */
+void caller_act(caller *self);
+
+/* Whether there is no time, or no number, left. */
+bool caller_is_over(const caller *self);
+
+/* `client` may be NULL. */
+void connection_open(connection *link, dari_client *client);
+/* Closes it: all that is in flight must have ended then. */
+void connection_close(ledger *book, connection *link);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* Clients of the soak: threads that do something at random again and again, on connections of their
+ * own or on one that they share. */
+#include "soak/caller.h"
+#include "soak/process.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+/* Connects to one of the servers. Returns NULL where a short deadline has passed. */
+static dari_client *connect_somewhere(ledger *book, dice *luck)
+{
+    bool hurry = roll(luck, 16) == 0;
+    dari_call call = DARI_CALL(.deadline_ns = hurry ? roll(luck, 300) * DARI_US + 1 : 0);
+    dari_client_options options = {.call = &call};
+    if (roll(luck, 4) == 0)
+        options.queued_max = (size_t)16 << 10;
+    dari_client *client = NULL;
+    int error = dari_connect(book->addresses[roll(luck, ADDRESSES)], &options, &client);
+    if (error == 0)
+        atomic_fetch_add(&book->connections, 1);
+    else if (hurry && error == DARI_DEADLINE)
+        atomic_fetch_add(&book->late_connections, 1);
+    else
+        ledger_complain(book, "%s", dari_call_message(&call));
+    dari_call_end(&call);
+    return client;
+}
+
+/* The cancel that SIGALRM means, in a process of one thread. */
+static dari_cancel *volatile alarmed;
+
+static void ring(int signal)
+{
+    (void)signal;
+    if (alarmed)
+        dari_cancel_now(alarmed);
+}
+
+static void set_alarm(dari_cancel *cancel, uint32_t microseconds)
+{
+    struct itimerval timer = {.it_value.tv_usec = (suseconds_t)microseconds};
+    alarmed = cancel;
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void clear_alarm(void)
+{
+    set_alarm(NULL, 0);
+}
+
+/* One thread of several, for one round. */
+typedef struct member {
+    pthread_t thread;
+    struct crew *crew;
+    caller caller;
+    connection *shared; /* NULL: it has one of its own */
+} member;
+
+typedef struct crew {
+    ledger *book;
+    connection shared;
+    pthread_mutex_t lock;
+    unsigned busy; /* members whose caller may be cancelled: bits */
+    member members[CLIENTS];
+    unsigned count;
+} crew;
+
+/* A connection's life: actions, then its end, whatever is in flight. */
+static void use(caller *self, connection *link, crew *all)
+{
+    self->link = link;
+    for (uint32_t left = 1 + roll(&self->dice, 20); left > 0 && !caller_is_over(self); left--) {
+        caller_act(self);
+        if (!all)
+            continue;
+        /* Somebody's calls are cancelled by another thread. */
+        uint32_t victim = roll(&self->dice, 8 * all->count);
+        pthread_mutex_lock(&all->lock);
+        if (victim < all->count && (all->busy & 1u << victim))
+            dari_cancel_now(all->members[victim].caller.cancel);
+        pthread_mutex_unlock(&all->lock);
+    }
+}
+
+static void set_busy(crew *all, unsigned index, bool busy)
+{
+    pthread_mutex_lock(&all->lock);
+    all->busy = busy ? all->busy | 1u << index : all->busy & ~(1u << index);
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* A member's share of a round. */
+static void *take_part(void *argument)
+{
+    member *self = argument;
+    crew *all = self->crew;
+    unsigned index = (unsigned)(self - all->members);
+    set_busy(all, index, true);
+    if (self->shared) {
+        use(&self->caller, self->shared, all);
+    } else {
+        connection own;
+        connection_open(&own, connect_somewhere(all->book, &self->caller.dice));
+        if (own.client)
+            use(&self->caller, &own, all);
+        connection_close(all->book, &own);
+    }
+    set_busy(all, index, false);
+    return NULL;
+}
+
+/* Threads that share a connection and others that don't, until all have had enough. */
+static void do_round(crew *all, dice *luck)
+{
+    connection_open(&all->shared, connect_somewhere(all->book, luck));
+    for (unsigned i = 0; i < all->count; i++) {
+        member *one = &all->members[i];
+        caller_begin(&one->caller);
+        one->shared = all->shared.client && roll(luck, 4) != 0 ? &all->shared : NULL;
+        pthread_create(&one->thread, NULL, take_part, one);
+    }
+    for (unsigned i = 0; i < all->count; i++)
+        pthread_join(all->members[i].thread, NULL);
+    connection_close(all->book, &all->shared);
+    for (unsigned i = 0; i < all->count; i++)
+        caller_end(&all->members[i].caller);
+}
+
+static void call_with_threads(ledger *book, unsigned first, unsigned count)
+{
+    crew *all = calloc(1, sizeof *all);
+    dice luck = dice_of(book->seed, first);
+    all->book = book;
+    all->count = count;
+    pthread_mutex_init(&all->lock, NULL);
+    for (unsigned i = 0; i < count; i++)
+        all->members[i] = (member){.crew = all,
+                                   .caller = {.book = book,
+                                              .number = first + i,
+                                              .dice = dice_of(book->seed, 100 + first + i)}};
+    while (ledger_now() < book->end_at)
+        do_round(all, &luck);
+    pthread_mutex_destroy(&all->lock);
+    free(all);
+}
+
+static void call_alone(ledger *book, unsigned number, unsigned life)
+{
+    caller self = {
+        .book = book, .number = number, .dice = dice_of(book->seed, 10000 * life + number)};
+    signal(SIGALRM, ring);
+    while (!caller_is_over(&self)) {
+        caller_begin(&self);
+        connection link;
+        connection_open(&link, connect_somewhere(book, &self.dice));
+        if (roll(&self.dice, 2))
+            set_alarm(self.cancel, 1 + roll(&self.dice, 20000));
+        if (link.client)
+            use(&self, &link, NULL);
+        connection_close(book, &link);
+        clear_alarm();
+        caller_end(&self);
+    }
+}
+
+void soak_call(ledger *book, unsigned first, unsigned count, unsigned life)
+{
+    soak_usage before = soak_usage_now();
+    if (count > 1)
+        call_with_threads(book, first, count);
+    else
+        call_alone(book, first, life);
+    soak_check_usage(book, &before, "a client");
+}
