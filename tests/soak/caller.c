@@ -4,6 +4,7 @@
 #include "soak.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,36 @@ bool caller_is_over(const caller *self)
            atomic_load(&self->book->next[self->number]) >= CALLS_MAX;
 }
 
-void connection_open(connection *link, dari_client *client)
+/* One of the addresses. Returns false while they change. */
+static bool pick_address(ledger *book, dice *luck, uint32_t *ret_replaced,
+                         char address[sizeof *book->addresses])
 {
-    *link = (connection){.client = client};
+    *ret_replaced = atomic_load(&book->replaced);
+    memcpy(address, book->addresses[roll(luck, ADDRESSES)], sizeof *book->addresses);
+    atomic_thread_fence(memory_order_acquire);
+    return *ret_replaced % 2 == 0 && *ret_replaced == atomic_load(&book->replaced);
+}
+
+void connection_open(ledger *book, connection *link, dice *luck)
+{
+    char address[sizeof *book->addresses];
+    *link = (connection){0};
     pthread_rwlock_init(&link->loop, NULL);
+    if (!pick_address(book, luck, &link->replaced, address)) {
+        sched_yield();
+        return;
+    }
+    bool hurry = roll(luck, 16) == 0;
+    dari_call call = DARI_CALL(.deadline_ns = hurry ? roll(luck, 300) * DARI_US + 1 : 0);
+    dari_client_options options = {.call = &call};
+    if (roll(luck, 4) == 0)
+        options.queued_max = (size_t)16 << 10;
+    int error = dari_connect(address, &options, &link->client);
+    atomic_fetch_add(error == 0 ? &book->connections : &book->failed_connections, 1);
+    if (error < 0 && !(hurry && error == DARI_DEADLINE) &&
+        link->replaced == atomic_load(&book->replaced))
+        ledger_complain(book, "%s", dari_call_message(&call));
+    dari_call_end(&call);
 }
 
 void connection_close(ledger *book, connection *link)
@@ -117,7 +144,8 @@ static enum fate judge(caller *self, const connection *link, uint32_t number, da
     int error = call->error;
     bool excused = error == expected || (error == DARI_DEADLINE && call->deadline_ns) ||
                    (error == DARI_CANCELLED && call->cancel) ||
-                   (error == DARI_CLOSED && atomic_load(&link->closing)) || error == DARI_FULL;
+                   (error == DARI_CLOSED && atomic_load(&link->closing)) || error == DARI_FULL ||
+                   link->replaced != atomic_load(&self->book->replaced);
     if (!excused)
         ledger_complain(self->book, "call %u of client %u: %s: %s", number, self->number,
                         dari_error_name(error), dari_call_message(call));

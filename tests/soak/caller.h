@@ -12,6 +12,7 @@
 /* A connection, which several callers may share. */
 typedef struct connection {
     dari_client *client;
+    uint32_t replaced; /* servers, before it was made */
     atomic_bool closing;
     atomic_uint in_flight;
     pthread_rwlock_t loop; /* one loop at a time, or any number of waits */
@@ -39,8 +40,8 @@ void caller_act(caller *self);
 /* Whether there is no time, or no number, left. */
 bool caller_is_over(const caller *self);
 
-/* `client` may be NULL. */
-void connection_open(connection *link, dari_client *client);
+/* Connects somewhere. The client is NULL where that failed, as it may. */
+void connection_open(ledger *book, connection *link, dice *luck);
 /* Closes it: all that is in flight must have ended then. */
 void connection_close(ledger *book, connection *link);
 

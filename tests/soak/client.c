@@ -11,26 +11,6 @@
 #include <string.h>
 #include <sys/time.h>
 
-/* Connects to one of the servers. Returns NULL where a short deadline has passed. */
-static dari_client *connect_somewhere(ledger *book, dice *luck)
-{
-    bool hurry = roll(luck, 16) == 0;
-    dari_call call = DARI_CALL(.deadline_ns = hurry ? roll(luck, 300) * DARI_US + 1 : 0);
-    dari_client_options options = {.call = &call};
-    if (roll(luck, 4) == 0)
-        options.queued_max = (size_t)16 << 10;
-    dari_client *client = NULL;
-    int error = dari_connect(book->addresses[roll(luck, ADDRESSES)], &options, &client);
-    if (error == 0)
-        atomic_fetch_add(&book->connections, 1);
-    else if (hurry && error == DARI_DEADLINE)
-        atomic_fetch_add(&book->late_connections, 1);
-    else
-        ledger_complain(book, "%s", dari_call_message(&call));
-    dari_call_end(&call);
-    return client;
-}
-
 /* The cancel that SIGALRM means, in a process of one thread. */
 static dari_cancel *volatile alarmed;
 
@@ -105,7 +85,7 @@ static void *take_part(void *argument)
         use(&self->caller, self->shared, all);
     } else {
         connection own;
-        connection_open(&own, connect_somewhere(all->book, &self->caller.dice));
+        connection_open(all->book, &own, &self->caller.dice);
         if (own.client)
             use(&self->caller, &own, all);
         connection_close(all->book, &own);
@@ -117,7 +97,7 @@ static void *take_part(void *argument)
 /* Threads that share a connection and others that don't, until all have had enough. */
 static void do_round(crew *all, dice *luck)
 {
-    connection_open(&all->shared, connect_somewhere(all->book, luck));
+    connection_open(all->book, &all->shared, luck);
     for (unsigned i = 0; i < all->count; i++) {
         member *one = &all->members[i];
         caller_begin(&one->caller);
@@ -157,7 +137,7 @@ static void call_alone(ledger *book, unsigned number, unsigned life)
     while (!caller_is_over(&self)) {
         caller_begin(&self);
         connection link;
-        connection_open(&link, connect_somewhere(book, &self.dice));
+        connection_open(book, &link, &self.dice);
         if (roll(&self.dice, 2))
             set_alarm(self.cancel, 1 + roll(&self.dice, 20000));
         if (link.client)

@@ -38,9 +38,11 @@ typedef struct server_sums {
 typedef struct ledger {
     uint64_t seed;
     _Atomic uint64_t end_at; /* on the monotonic clock, ns */
+    /* Servers that were ended and replaced; odd while that goes on. Addresses change then. */
+    _Atomic uint32_t replaced;
     char addresses[ADDRESSES][160];
     server_sums servers[SERVERS];
-    _Atomic uint64_t connections, late_connections; /* made; not made within their deadline */
+    _Atomic uint64_t connections, failed_connections;
     _Atomic uint32_t complaint_count;
     char complaints[COMPLAINTS][320];
     _Atomic uint32_t next[CLIENTS]; /* the number of each client's next call */

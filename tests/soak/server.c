@@ -2,8 +2,8 @@
 /* A server of the soak, in a process of its own.
  *
  * Number 0 runs handlers in its loop and has the default limits; number 1 has workers, and limits
- * that are reached all the time. Both leave some answers to two further threads, which give them in
- * any order. It ends on SIGTERM once the calls in progress are answered. */
+ * of any size that are reached all the time. Both leave some answers to two further threads, which
+ * give them in any order. It ends on SIGTERM once the calls in progress are answered. */
 #include "soak/process.h"
 
 #include "soak.h"
@@ -27,6 +27,7 @@ typedef struct waiting {
 typedef struct house {
     ledger *book;
     server_sums *sums;
+    unsigned descriptors; /* before there was a server */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     waiting *first;
@@ -78,8 +79,8 @@ static int echo(dari_request *request, const parcel *arg, parcel *ret)
 
 static int descriptors(dari_request *request, uint32_t *ret)
 {
-    (void)request;
-    *ret = soak_descriptors();
+    const house *self = dari_request_user(request);
+    *ret = soak_descriptors() - self->descriptors;
     return 0;
 }
 
@@ -203,11 +204,11 @@ static dari_server *make_server(house *self, unsigned number)
     dari_server *server = NULL;
     dari_server_options options = {.log = take_log, .log_user = self->book};
     if (number == 1) {
-        options.workers = 3;
-        options.connections_max = 7;
-        options.calls_per_connection_max = 12;
-        options.calls_max = 24;
-        options.queued_max = (size_t)64 << 10;
+        options.workers = 1 + roll(&self->dice, 4);
+        options.connections_max = 6 + roll(&self->dice, 4);
+        options.calls_per_connection_max = 1 + roll(&self->dice, 16);
+        options.calls_max = 4 + roll(&self->dice, 24);
+        options.queued_max = 1 + roll(&self->dice, 100000);
     }
     dari_interceptor interceptor = {count_begun, count_ended, self};
     if (dari_server_create(&options, &server) < 0 ||
@@ -263,14 +264,16 @@ static void run(house *self, unsigned number, int ready)
 
 void soak_serve(ledger *book, unsigned number, int ready)
 {
-    house self = {
-        .book = book, .sums = &book->servers[number], .dice = dice_of(book->seed, 1000 + number)};
+    house self = {.book = book,
+                  .sums = &book->servers[number],
+                  .dice = dice_of(book->seed, 1000 + 10 * book->replaced + number)};
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&self.lock, NULL);
     pthread_cond_init(&self.changed, &attributes);
     soak_usage before = soak_usage_now();
+    self.descriptors = before.descriptors;
     run(&self, number, ready);
     soak_check_usage(book, &before, "a server");
     pthread_cond_destroy(&self.changed);

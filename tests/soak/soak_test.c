@@ -184,25 +184,46 @@ static void thaw(process *one)
     one->frozen = false;
 }
 
-/* Kills, freezes and thaws until the time is over. */
+/* Ends a server, which answers what it has begun, and starts another one in its place. It waits for
+ * nobody who is frozen. */
+static void replace_server(unsigned number)
+{
+    for (unsigned i = 0; i < LONERS; i++)
+        thaw(&soak.loners[i]);
+    atomic_fetch_add(&soak.book->replaced, 1);
+    kill(soak.servers[number].id, SIGTERM);
+    await_end(&soak.servers[number], "a server", false);
+    strcpy(soak.book->addresses[SERVERS + number], "tcp://127.0.0.1:0");
+    start_server(number);
+    atomic_fetch_add(&soak.book->replaced, 1);
+}
+
+static void disturb_client(unsigned index)
+{
+    process *victim = &soak.loners[index];
+    if (victim->frozen) {
+        thaw(victim);
+    } else if (roll(&soak.dice, 3) == 0) {
+        kill(victim->id, SIGSTOP);
+        victim->frozen = true;
+        soak.freezes++;
+    } else {
+        kill(victim->id, SIGKILL);
+        await_end(victim, "a client", true);
+        soak.kills++;
+        start_loner(index);
+    }
+}
+
+/* Kills, freezes, thaws and replaces until the time is over. */
 static void disturb(void)
 {
     while (ledger_now() < soak.book->end_at && soak.book->complaint_count == 0) {
         watch(20 + roll(&soak.dice, 150));
-        unsigned index = roll(&soak.dice, LONERS);
-        process *victim = &soak.loners[index];
-        if (victim->frozen) {
-            thaw(victim);
-        } else if (roll(&soak.dice, 3) == 0) {
-            kill(victim->id, SIGSTOP);
-            victim->frozen = true;
-            soak.freezes++;
-        } else {
-            kill(victim->id, SIGKILL);
-            await_end(victim, "a client", true);
-            soak.kills++;
-            start_loner(index);
-        }
+        if (roll(&soak.dice, 16) == 0)
+            replace_server(roll(&soak.dice, SERVERS));
+        else
+            disturb_client(roll(&soak.dice, LONERS));
     }
     soak.book->end_at = ledger_now();
 }
@@ -328,9 +349,9 @@ static void tell(void)
         "refused",  "ended early, may have run", "not run",  "sent one-way",
         "confirmed"};
     printf("# seed %" PRIu64 ": %" PRIu64 " calls, %" PRIu64 " connections (%" PRIu64
-           " too late), %u kills, %u freezes\n",
-           soak.book->seed, soak.sums.calls, soak.book->connections, soak.book->late_connections,
-           soak.kills, soak.freezes);
+           " not made), %u clients killed, %u frozen, %u servers replaced\n",
+           soak.book->seed, soak.sums.calls, soak.book->connections, soak.book->failed_connections,
+           soak.kills, soak.freezes, soak.book->replaced / 2);
     for (unsigned i = FATE_STARTED; i < FATES; i++)
         printf("# %10" PRIu64 " %s\n", soak.sums.by_fate[i], names[i]);
     for (unsigned i = 0; i < SERVERS; i++)
