@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+/* The largest message of some connections. */
+enum { NARROW = 20000 };
 enum { PATTERN_SIZE = 1 << 20, PATTERN_SHIFTS = 251 };
 
 /* What calls carry: a piece of this. */
@@ -88,6 +90,9 @@ void connection_open(ledger *book, connection *link, dice *luck)
     dari_client_options options = {.call = &call};
     if (roll(luck, 4) == 0)
         options.queued_max = (size_t)16 << 10;
+    link->narrow = roll(luck, 8) == 0;
+    if (link->narrow)
+        options.message_max = NARROW;
     int error = dari_connect(address, &options, &link->client);
     atomic_fetch_add(error == 0 ? &book->connections : &book->failed_connections, 1);
     if (error < 0 && !(hurry && error == DARI_DEADLINE) &&
@@ -145,13 +150,14 @@ static enum fate judge(caller *self, const connection *link, uint32_t number, da
     bool excused = error == expected || (error == DARI_DEADLINE && call->deadline_ns) ||
                    (error == DARI_CANCELLED && call->cancel) ||
                    (error == DARI_CLOSED && atomic_load(&link->closing)) || error == DARI_FULL ||
+                   (error == DARI_LIMIT && link->narrow) ||
                    link->replaced != atomic_load(&self->book->replaced);
     if (!excused)
         ledger_complain(self->book, "call %u of client %u: %s: %s", number, self->number,
                         dari_error_name(error), dari_call_message(call));
-    if (error == DARI_FULL && call->may_have_run)
-        ledger_complain(self->book, "call %u of client %u: full, and may have run", number,
-                        self->number);
+    if ((error == DARI_FULL || error == DARI_LIMIT) && call->may_have_run)
+        ledger_complain(self->book, "call %u of client %u: %s, and may have run", number,
+                        self->number, dari_error_name(error));
     if (error == DARI_CANCELLED && !dari_cancel_is_set(call->cancel))
         ledger_complain(self->book, "call %u of client %u: nobody cancelled it", number,
                         self->number);
@@ -359,6 +365,25 @@ static void dawdle(caller *self)
     nanosleep(&(struct timespec){0, (long)roll(&self->dice, 5000) * 1000}, NULL);
 }
 
+/* Fills the connection, and has no patience with what does not fit. */
+static void flood(caller *self)
+{
+    for (uint32_t left = 10 + roll(&self->dice, 30); left > 0; left--)
+        start_one(self, 64000);
+    for (uint32_t left = 1 + roll(&self->dice, 30); left > 0; left--) {
+        ticket from = {self->number, 0};
+        dari_call call = DARI_CALL(.deadline_ns = 1 + roll(&self->dice, 500) * DARI_US);
+        if (!ledger_start(self->book, self->number, &from.number))
+            return;
+        if (roll(&self->dice, 2))
+            note_1(self->link->client, &from, &call);
+        else
+            note_1_oneway(self->link->client, &from, &call);
+        enum fate fate = judge(self, self->link, from.number, &call, 0);
+        ledger_end(self->book, self->number, from.number, fate == FATE_ANSWERED ? FATE_SENT : fate);
+    }
+}
+
 void caller_act(caller *self)
 {
     uint32_t what = roll(&self->dice, 100);
@@ -374,8 +399,10 @@ void caller_act(caller *self)
         wait_for_some(self);
     else if (what < 97)
         run_loop(self);
-    else if (what < 99)
+    else if (what < 98)
         dawdle(self);
+    else if (what < 99)
+        flood(self);
     else
         dari_cancel_now(self->cancel);
 }

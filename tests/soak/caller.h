@@ -13,6 +13,7 @@
 typedef struct connection {
     dari_client *client;
     uint32_t replaced; /* servers, before it was made */
+    bool narrow;       /* large calls are refused */
     atomic_bool closing;
     atomic_uint in_flight;
     pthread_rwlock_t loop; /* one loop at a time, or any number of waits */
