@@ -47,7 +47,7 @@ call() {
 check_pair() {
     case $3 in
     unix) listen="unix:$PWD/socket" ;;
-    tcp) listen="tcp://127.0.0.1:0" ;;
+    *) listen="$3://127.0.0.1:0" ;;
     esac
     check "a server $1 serves over $3" start_server "$1" "$listen"
     run call "$2"
@@ -55,7 +55,7 @@ check_pair() {
     check "a server $1 ends with 0 over $3" ends_well
 }
 
-for scheme in unix tcp; do
+for scheme in unix tcp udp; do
     check_pair here there "$scheme"
     check_pair there here "$scheme"
 done

@@ -152,7 +152,7 @@ static void take_sum(void *user, const int32_t *sum, dari_call *call)
 static int call_calc(dari_client *client, dari_call *call)
 {
     static dari_call calls[ADDITIONS];
-    static uint8_t much[300000];
+    static uint8_t much[60000];
     int64_t total = 0;
     int32_t sum;
     my_bytes back;

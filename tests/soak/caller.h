@@ -14,6 +14,7 @@ typedef struct connection {
     dari_client *client;
     uint32_t replaced; /* servers, before it was made */
     bool narrow;       /* large calls are refused */
+    bool lossy;        /* messages may be lost, and come in another order */
     atomic_bool closing;
     atomic_uint in_flight;
     pthread_rwlock_t loop; /* one loop at a time, or any number of waits */

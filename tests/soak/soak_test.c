@@ -184,6 +184,18 @@ static void thaw(process *one)
     one->frozen = false;
 }
 
+/* The addresses that a server will listen at, before it says which ports those are. */
+static void set_addresses(unsigned number)
+{
+    char(*own)[sizeof *soak.book->addresses] = &soak.book->addresses[number];
+    if (number == 0)
+        snprintf(*own, sizeof *own, "unix:%s/socket", soak.directory);
+    else
+        snprintf(*own, sizeof *own, "unix:@dari-soak-%d", getpid());
+    strcpy(own[SERVERS], "tcp://127.0.0.1:0");
+    strcpy(own[2 * SERVERS], "udp://127.0.0.1:0");
+}
+
 /* Ends a server, which answers what it has begun, and starts another one in its place. It waits for
  * nobody who is frozen. */
 static void replace_server(unsigned number)
@@ -193,7 +205,7 @@ static void replace_server(unsigned number)
     atomic_fetch_add(&soak.book->replaced, 1);
     kill(soak.servers[number].id, SIGTERM);
     await_end(&soak.servers[number], "a server", false);
-    strcpy(soak.book->addresses[SERVERS + number], "tcp://127.0.0.1:0");
+    set_addresses(number);
     start_server(number);
     atomic_fetch_add(&soak.book->replaced, 1);
 }
@@ -272,12 +284,10 @@ static void run(void)
     ledger *book = soak.book;
     book->seed = number_of("DARI_SOAK_SEED", 1);
     soak.dice = dice_of(book->seed, 0);
-    snprintf(book->addresses[0], sizeof *book->addresses, "unix:%s/socket", soak.directory);
-    snprintf(book->addresses[1], sizeof *book->addresses, "unix:@dari-soak-%d", getpid());
-    strcpy(book->addresses[2], "tcp://127.0.0.1:0");
-    strcpy(book->addresses[3], "tcp://127.0.0.1:0");
-    for (unsigned i = 0; i < SERVERS; i++)
+    for (unsigned i = 0; i < SERVERS; i++) {
+        set_addresses(i);
         start_server(i);
+    }
     for (unsigned i = 0; i < ADDRESSES; i++)
         soak.idle[i] = ask_descriptors(book->addresses[i]);
     book->end_at = ledger_now() + seconds * DARI_S;
