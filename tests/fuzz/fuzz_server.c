@@ -240,7 +240,7 @@ static void open_connection(hostile_peer *peer)
     check(echo_1_serve(peer->server, &handlers, peer) == 0);
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
     check(di_stream_create(ends[0], NULL, &connection) == 0);
-    check(di_session_create(peer->server, connection, "unix:") == 0);
+    check(di_session_create(peer->server, connection, "unix:", false) == 0);
     peer->descriptor = ends[1];
 }
 
