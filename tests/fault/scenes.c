@@ -386,7 +386,7 @@ const scene_kind scene_kinds[SCENES] = {
     [SCENE_ONE_WAY] = {"one way", run_one_way, IN_THREADS, false, true},
     [SCENE_CANCEL] = {"cancel", run_cancel, IN_THREADS, false, true},
     [SCENE_SHARED] = {"shared client", run_shared, IN_THREADS, false, false},
-    [SCENE_CONNECT] = {"connect", run_connect, IN_THREADS, true, false},
+    [SCENE_CONNECT] = {"connect", run_connect, IN(SERVER_LOOP) | IN(SERVER_WORKERS), true, false},
 };
 
 /* A raw call, and what is answered. */
