@@ -246,9 +246,12 @@ static bool is_idle_again(void)
     uint64_t patience = ledger_now() + PATIENCE_S * DARI_S;
     for (unsigned i = 0; i < ADDRESSES; i++) {
         unsigned count = 0;
-        while ((count = ask_descriptors(soak.book->addresses[i])) != soak.idle[i])
-            if (count == 0 || ledger_now() > patience)
+        while ((count = ask_descriptors(soak.book->addresses[i])) == 0 || count > soak.idle[i])
+            if (count == 0 || ledger_now() > patience) {
+                printf("# %s: %u descriptors, %u in the beginning\n", soak.book->addresses[i],
+                       count, soak.idle[i]);
                 return false;
+            }
         soak.answering++;
     }
     return true;
