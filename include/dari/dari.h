@@ -6,6 +6,7 @@
 #include <dari/call.h>
 #include <dari/cancel.h>
 #include <dari/client.h>
+#include <dari/counters.h>
 #include <dari/error.h>
 #include <dari/server.h>
 #include <dari/xdr.h>

@@ -51,6 +51,9 @@ typedef struct dari_exchange {
     dari_call *call;   /* may be NULL */
     uint64_t deadline; /* on the monotonic clock, ns */
     uint64_t allowed_ns;
+    uint64_t began;    /* on that clock, too */
+    uint64_t ended;    /* 0: it has not, or that is not known yet */
+    void *counters;    /* of the procedure, once the call is counted */
     uint8_t *argument; /* where the argument goes */
     void *reply;       /* the message that the reply lies in */
     uint32_t xid;

@@ -10,10 +10,14 @@ uint64_t di_now(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+uint64_t di_deadline_after(uint64_t now, uint64_t duration)
+{
+    return duration < DI_NEVER - now ? now + duration : DI_NEVER;
+}
+
 uint64_t di_deadline_in(uint64_t duration)
 {
-    uint64_t now = di_now();
-    return duration < DI_NEVER - now ? now + duration : DI_NEVER;
+    return di_deadline_after(di_now(), duration);
 }
 
 int di_poll_timeout(uint64_t deadline)

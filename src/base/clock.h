@@ -13,6 +13,8 @@ uint64_t di_now(void);
 
 /* The moment `duration` ns from now, DI_NEVER where that is beyond the clock. */
 uint64_t di_deadline_in(uint64_t duration);
+/* The same, where it is known what the time is. */
+uint64_t di_deadline_after(uint64_t now, uint64_t duration);
 
 /* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER.
  */

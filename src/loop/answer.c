@@ -33,6 +33,19 @@ static int begin_message(di_session *session, const di_origin *origin, size_t si
     return error;
 }
 
+void di_request_count(dari_server *server, di_procedure_counters *counters, uint64_t began,
+                      int error, bool in_loop)
+{
+    if (error) {
+        di_count_error(counters, error);
+        return;
+    }
+    uint64_t now = di_now();
+    if (in_loop)
+        server->clock = now;
+    di_count_ok(counters, now - began);
+}
+
 /* Ends what begin_message began; `flush` says whether the message is sent at once. */
 static void end_message(di_session *session, di_origin *origin, uint8_t *room, size_t size,
                         bool flush)
@@ -42,12 +55,18 @@ static void end_message(di_session *session, di_origin *origin, uint8_t *room, s
         di_reply_cache_answer(&session->replies, origin->cached, room, size, di_now());
         origin->cached = NULL;
     }
+    di_traffic *traffic = &session->server->traffic;
+    uint64_t before = session->channel.committed;
     di_channel_commit(&session->channel, room, size);
+    size_t added = (size_t)(session->channel.committed - before);
     if (flush) {
+        atomic_fetch_add_explicit(&traffic->sent_by_others, added, memory_order_relaxed);
         int flushed = di_channel_flush(&session->channel);
         if (flushed < 0)
             session->broken = flushed;
         call_loop = flushed < 0 || (flushed == DI_BLOCKED && !(session->interest & EPOLLOUT));
+    } else {
+        di_count(&traffic->sent, added);
     }
     pthread_mutex_unlock(&session->lock);
     if (call_loop)
@@ -89,6 +108,7 @@ static void send_success(dari_request *request)
     di_reply_header header = {.xid = request->xid};
     di_reply_header_encode(request->message, &header);
     request->replied = true;
+    di_request_count(request->server, request->counters, request->began, 0, request->in_loop);
     end_message(request->session, &request->origin, request->message, request->message_size,
                 !request->in_loop);
     leave(request, 0);
@@ -98,8 +118,10 @@ int dari_request_reply(dari_request *request)
 {
     if (!request->error)
         send_success(request);
-    else if (request->error == DARI_CLOSED)
+    else if (request->error == DARI_CLOSED) {
+        di_request_count(request->server, request->counters, 0, DARI_CLOSED, false);
         leave(request, DARI_CLOSED);
+    }
     return request->error;
 }
 
@@ -130,6 +152,7 @@ int di_answer_again(di_session *session, di_origin *origin, const di_message *me
             memcpy(room, reply, size);
             di_channel_direct(&session->channel, &origin->route);
             di_channel_commit(&session->channel, room, size);
+            di_count(&session->server->traffic.sent, size);
         }
     }
     if (known != DI_CALL_NEW)
@@ -202,6 +225,8 @@ int di_answer_failure(dari_request *request, int error)
     di_reply_header header = {.xid = request->xid};
     describe_failure(request, error, &header);
     request->replied = true;
+    di_request_count(request->server, request->counters, request->began, header.error,
+                     request->in_loop);
     int result = di_answer_header(session, &request->origin, &header, !request->in_loop);
     leave(request, header.error);
     if (result < 0 && result != DARI_CLOSED && !request->in_loop && !session->connectionless) {

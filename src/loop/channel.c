@@ -91,6 +91,7 @@ static int next_whole(di_channel *channel, di_message *ret_message)
     bool oversized = size > channel->message_max;
     *ret_message = (di_message){bytes, oversized ? DI_CALL_HEADER_MAX : size, size, oversized};
     channel->consume = size;
+    channel->shown += size;
     return 1;
 }
 
@@ -106,6 +107,7 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
     di_record record;
     enum di_record_state state = di_record_next(&channel->reader, bytes, size, &record);
     channel->consume = record.consume;
+    channel->shown += record.consume;
     if (state == DI_RECORD_PARTIAL) {
         channel->want = record.want;
         di_channel_done(channel);

@@ -17,6 +17,7 @@ typedef struct di_channel {
     size_t message_max; /* bytes of a message, either way */
     size_t prefix;      /* bytes before a message that is sent: its record mark, or none */
     uint64_t committed; /* bytes given to the connection since it began */
+    uint64_t shown;     /* bytes of what was shown, and of what came before it */
 } di_channel;
 
 typedef struct di_message {

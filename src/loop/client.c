@@ -119,6 +119,7 @@ void dari_client_close(dari_client *client)
     di_resend_free(client);
     di_loop_end(client);
     di_pending_end(&client->pending);
+    di_counters_end(&client->counters);
     di_channel_close(&client->channel);
     di_reach_end(client);
     /* Where a thread of the parent holds the lock, its copy in a child can't be destroyed. */

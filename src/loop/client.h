@@ -12,6 +12,7 @@
 #include "base/fork_guard.h"
 #include "loop/cancel.h"
 #include "loop/channel.h"
+#include "loop/counters.h"
 #include "loop/flight.h"
 #include "loop/reach.h"
 #include "loop/resend.h"
@@ -94,6 +95,9 @@ struct dari_client {
     di_flights flights;
     di_kept_message *kept; /* the pool of resend.c */
     uint32_t refusals;     /* how often the transport said that nobody listens */
+    di_counters counters;
+    uint64_t repeated;    /* calls that were sent again */
+    uint64_t received_at; /* when the replies that are landing came */
     di_client_loop loop;
     bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */

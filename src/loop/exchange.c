@@ -28,7 +28,8 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
     exchange->procedure = &interface->procedures[index];
     exchange->call = call;
     exchange->allowed_ns = call && call->deadline_ns ? call->deadline_ns : client->deadline_ns;
-    exchange->deadline = di_deadline_in(exchange->allowed_ns);
+    exchange->began = di_now();
+    exchange->deadline = di_deadline_after(exchange->began, exchange->allowed_ns);
     if (call)
         di_call_begin(call, client->address, exchange->procedure->name, exchange->allowed_ns);
     if (di_forked(&client->guard))
@@ -45,6 +46,35 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
 const dari_cancel *di_exchange_cancel(const dari_exchange *exchange)
 {
     return exchange->call ? exchange->call->cancel : NULL;
+}
+
+/* Counts the beginning of the call. Called with the lock held. */
+static void count_start(dari_exchange *exchange)
+{
+    di_counters *counters = &exchange->client->counters;
+    di_procedure_counters *found = di_counters_find(
+        counters, exchange->interface, exchange->procedure->number, exchange->procedure->name);
+    exchange->counters = found ? found : &counters->rest;
+    di_count(&((di_procedure_counters *)exchange->counters)->started, 1);
+}
+
+/* Counts the end of the call, and its beginning where it failed before it came to that. */
+static void count_end(dari_exchange *exchange)
+{
+    if (!exchange->counters) {
+        if (exchange->error == DARI_FORKED)
+            return;
+        pthread_mutex_lock(&exchange->client->lock);
+        count_start(exchange);
+        pthread_mutex_unlock(&exchange->client->lock);
+    }
+    if (exchange->error) {
+        di_count_error(exchange->counters, exchange->error);
+        return;
+    }
+    if (exchange->ended < exchange->began)
+        exchange->ended = di_now();
+    di_count_ok(exchange->counters, exchange->ended - exchange->began);
 }
 
 void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
@@ -121,6 +151,8 @@ uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
     }
     uint64_t whole = (uint64_t)size + DI_CALL_PLAIN_SIZE;
     pthread_mutex_lock(&client->lock);
+    if (!exchange->counters)
+        count_start(exchange);
     exchange->error = take_turn(exchange, whole < SIZE_MAX ? (size_t)whole : SIZE_MAX);
     pthread_mutex_unlock(&client->lock);
     return exchange->argument;
@@ -293,9 +325,10 @@ static void close_reply(dari_exchange *exchange)
     pthread_mutex_unlock(&client->lock);
 }
 
-/* Tells the call context what became of the call. */
-static int report(const dari_exchange *exchange)
+/* Counts the call, and tells its context what became of it. */
+static int report(dari_exchange *exchange)
 {
+    count_end(exchange);
     dari_call *call = exchange->call;
     if (call) {
         call->error = exchange->error;

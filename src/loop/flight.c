@@ -111,6 +111,7 @@ void di_flight_land(dari_client *client, di_flight *flight, const di_message *me
 {
     leave(client, flight);
     flight->exchange.may_have_run = true;
+    flight->exchange.ended = in_place ? client->received_at : di_now();
     flight->reply_size = message->size;
     if (message->oversized) {
         flight->error = DARI_LIMIT;

@@ -213,6 +213,7 @@ static void refuse_newest(dari_server *server)
         di_server_log(server, DARI_LIMIT, "%s: connection of %s closed: it has %u of them",
                       session->address, session->peer.address, server->connections_per_peer_max);
     server->told_peer_limit = true;
+    di_count(&server->traffic.refused, 1);
     di_session_close(server, session);
 }
 
@@ -233,9 +234,12 @@ void di_server_accept(dari_server *server, di_address *address)
             return;
         }
         server->told_no_accept = false;
-        if (is_one_too_many(server))
+        if (is_one_too_many(server)) {
             refuse_newest(server);
-        else
-            server->told_peer_limit = false;
+            continue;
+        }
+        server->told_peer_limit = false;
+        server->sessions->accepted = true;
+        di_count(&server->traffic.accepted, 1);
     }
 }

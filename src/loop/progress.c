@@ -181,6 +181,7 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     di_client_hand_out(client);
     if (!flights->in_place && !*received && !client->broken) {
         *received = true;
+        client->received_at = di_now();
         di_client_receive(client);
     }
     client->landing = false;

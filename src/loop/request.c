@@ -7,6 +7,8 @@
  * takes its message along: small ones are copied, large ones held. What else a call needs comes
  * from its own arena, which lasts until it is answered. */
 #include "loop/server.h"
+
+#include "base/clock.h"
 #include "rpc/flavor.h"
 
 #include <dari/interface.h>
@@ -262,14 +264,40 @@ static int check(const dari_server *server, const di_message *message, int decod
     return error == 0 && message->oversized ? DARI_GARBAGE_ARGUMENTS : error;
 }
 
+/* Where the call is counted, which begins. Procedures were made known when they were added. */
+static di_procedure_counters *count_start(dari_server *server, const di_target *target, int error)
+{
+    di_procedure_counters *found = &server->counters.rest;
+    if (server->clock == 0)
+        server->clock = di_now();
+    if (target->procedure)
+        found = di_counters_find(&server->counters, target->service.interface,
+                                 target->procedure->number, target->procedure->name);
+    else if (error == 0)
+        found = di_counters_find(&server->counters, target->service.interface, 0, "NULL");
+    di_count(&found->started, 1);
+    return found;
+}
+
+/* Answers a call that no handler is asked for. */
+static int answer_without(dari_server *server, di_session *session, di_origin *origin,
+                          const di_target *target, const di_reply_header *reply)
+{
+    di_procedure_counters *counters = count_start(server, target, reply->error);
+    di_request_count(server, counters, server->clock, reply->error, true);
+    return di_answer_header(session, origin, reply, false);
+}
+
 int di_request_serve(dari_server *server, di_session *session, const di_message *message)
 {
     uint32_t xid, type;
     if (di_message_peek(message->bytes, message->size, &xid, &type) < 0)
         return DARI_BAD_REPLY;
     /* Nothing was called, so nobody waits for it. */
-    if (type == DI_REPLY)
+    if (type == DI_REPLY) {
+        di_count(&server->traffic.dropped, 1);
         return 0;
+    }
     const uint8_t *arguments;
     di_target target = {0};
     di_origin origin = {0};
@@ -285,12 +313,16 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     if (reply.error == DARI_RPC_MISMATCH)
         reply.low = reply.high = DI_RPC_VERSION;
     if (reply.error || !target.procedure || !target.procedure->serve)
-        return di_answer_header(session, &origin, &reply, false);
-    if (session->connectionless && di_answer_again(session, &origin, message) != DI_CALL_NEW)
+        return answer_without(server, session, &origin, &target, &reply);
+    if (session->connectionless && di_answer_again(session, &origin, message) != DI_CALL_NEW) {
+        di_count(&server->traffic.repeated, 1);
         return 0;
+    }
+    di_procedure_counters *counters = count_start(server, &target, 0);
     dari_request *request = take_request(server);
     if (!request) {
         reply.error = DARI_SYSTEM_ERROR;
+        di_request_count(server, counters, 0, reply.error, true);
         return di_answer_header(session, &origin, &reply, false);
     }
     request->server = server;
@@ -298,6 +330,8 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     request->target = target;
     request->xid = xid;
     request->origin = origin;
+    request->began = server->clock;
+    request->counters = counters;
     request->credential = call.credential;
     request->arguments = arguments;
     request->bytes = message->bytes;

@@ -68,6 +68,7 @@ void di_resend_send(dari_client *client, di_resend *resend)
         return;
     memcpy(room, kept->bytes, kept->size);
     di_channel_commit(&client->channel, room, kept->size);
+    client->repeated++;
     di_client_flush(client);
 }
 

@@ -100,6 +100,7 @@ void di_server_reference_drop(dari_server *server)
     if (atomic_fetch_sub(&server->references, 1) != 1)
         return;
     di_requests_free(server);
+    di_counters_end(&server->counters);
     for (di_address *address = server->addresses, *next; address; address = next) {
         next = address->next;
         free(address);
@@ -149,6 +150,18 @@ void dari_server_destroy(dari_server *server)
     di_server_reference_drop(server);
 }
 
+/* All procedures of an interface are counted in memory that is taken now. */
+static int add_counters(dari_server *server, const dari_interface *interface)
+{
+    di_counters *counters = &server->counters;
+    for (uint32_t i = 0; i < interface->procedure_count; i++) {
+        const dari_procedure *procedure = &interface->procedures[i];
+        if (!di_counters_find(counters, interface, procedure->number, procedure->name))
+            return DARI_NO_MEMORY;
+    }
+    return di_counters_find(counters, interface, 0, "NULL") ? 0 : DARI_NO_MEMORY;
+}
+
 int dari_server_add(dari_server *server, const dari_interface *interface, const void *handlers,
                     void *user)
 {
@@ -159,7 +172,9 @@ int dari_server_add(dari_server *server, const dari_interface *interface, const 
     else if (interface->generator < DARI_GENERATOR_OLDEST ||
              interface->generator > DARI_GENERATOR_NEWEST)
         error = DARI_GENERATOR;
-    else {
+    else
+        error = add_counters(server, interface);
+    if (error == 0) {
         pthread_mutex_lock(&server->lock);
         error = di_dispatch_add(&server->dispatch, &(di_service){interface, handlers, user});
         pthread_mutex_unlock(&server->lock);
@@ -369,7 +384,7 @@ static int turn(dari_server *server, int milliseconds)
     if (count < 0)
         return errno == EINTR ? 0 : DARI_ERRNO;
     server->dispatching = true;
-    server->now = di_now();
+    server->now = server->clock = di_now();
     /* In this order: serving may close sessions, of which events must not speak any more. */
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);

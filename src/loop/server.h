@@ -17,6 +17,7 @@
 
 #include "base/fork_guard.h"
 #include "loop/channel.h"
+#include "loop/counters.h"
 #include "loop/registration.h"
 #include "rpc/dispatch.h"
 #include "rpc/message.h"
@@ -86,6 +87,7 @@ typedef struct di_session {
     bool held;          /* not read from: it has as many calls or replies as it may */
     bool unwatched;     /* not in epoll */
     bool called;        /* a whole call came */
+    bool accepted;      /* it is counted as such */
     bool used;          /* since memory was last trimmed */
 
     pthread_mutex_t lock;
@@ -109,6 +111,8 @@ struct dari_request {
     uint32_t xid;
     di_origin origin; /* connectionless; its `cached` under session->lock */
     char *peer_text;  /* of the origin, in the arena; or NULL */
+    uint64_t began;   /* when the loop took it up */
+    di_procedure_counters *counters;
     di_auth credential;
     const uint8_t *arguments;
     const uint8_t *bytes; /* the message of the call */
@@ -154,6 +158,8 @@ struct dari_server {
     di_session *heeding; /* sessions that called the loop in this turn */
     bool dispatching;
 
+    di_counters counters;
+    di_traffic traffic;
     di_dispatch dispatch; /* written under lock; others than the loop's thread read it under lock */
     dari_interceptor interceptors[DARI_INTERCEPTORS_MAX];
     unsigned interceptor_count;
@@ -168,6 +174,7 @@ struct dari_server {
     bool told_no_accept;   /* the log knows; nothing was accepted since */
     bool told_peer_limit;
     uint64_t now;      /* when this turn began */
+    uint64_t clock;    /* when the loop last looked, or 0: too long ago to time a call by it */
     uint64_t sweep_at; /* when connections are next looked at; DI_NEVER: there are none */
 
     dari_request *free_requests;
@@ -240,6 +247,10 @@ void di_session_reference_drop(di_session *session);
 
 /* Answers one message, or has it answered. Returns 0 or an error that ends the connection. */
 int di_request_serve(dari_server *server, di_session *session, const di_message *message);
+/* Counts the end of a call, before its answer is sent: 0, or the error that is answered. Any
+ * thread; `in_loop`: the loop's. */
+void di_request_count(dari_server *server, di_procedure_counters *counters, uint64_t began,
+                      int error, bool in_loop);
 /* Runs a call to the end of its handler. Returns 0, DARI_LATER, or an error of the connection. */
 int di_request_run(dari_request *request);
 /* Ends a request that was counted: gives back what it holds. Any thread. */

@@ -125,6 +125,8 @@ void di_session_close(dari_server *server, di_session *session)
         pthread_mutex_unlock(&session->lock);
     if (!session->connectionless)
         server->connections--;
+    if (session->accepted)
+        di_count(&server->traffic.closed, 1);
     server->accept_again = 0;
     di_session_reference_drop(session);
 }
@@ -199,7 +201,10 @@ static int serve_some(dari_server *server, di_session *session)
             return SERVED_HELD;
         if (all_have_many_calls(server))
             return SERVED_STARVED;
-        if (!di_channel_next(&session->channel, &message))
+        uint64_t shown = session->channel.shown;
+        bool came = di_channel_next(&session->channel, &message);
+        di_count(&server->traffic.received, session->channel.shown - shown);
+        if (!came)
             return SERVED_ALL;
         if (!session->called)
             session->active_at = server->now;
@@ -257,6 +262,7 @@ void di_session_serve(dari_server *server, di_session *session)
     pthread_mutex_lock(&session->lock);
     /* Replies to what came before some garbage are owed. */
     int flushed = di_channel_flush(&session->channel);
+    server->clock = 0;
     int error = served < 0 ? served : flushed < 0 ? flushed : session->broken;
     if (error == 0)
         error = settle(server, session, served, &over);

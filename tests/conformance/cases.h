@@ -89,7 +89,15 @@
     X(a_client_in_a_loop)                 \
     X(calls_within_callbacks)             \
     X(threads_start_and_call)             \
-    X(calls_one_way)
+    X(calls_one_way)                      \
+    X(calls_are_counted)                  \
+    X(failures_of_clients_are_counted)    \
+    X(calls_in_flight_are_counted)        \
+    X(one_way_calls_are_counted)          \
+    X(late_answers_are_counted)           \
+    X(answers_to_nobody_are_counted)      \
+    X(connections_are_counted)            \
+    X(every_reading_adds_up)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
@@ -118,7 +126,13 @@
     X(a_client_closes_with_many)        \
     X(a_client_in_a_loop)               \
     X(threads_start_and_call)           \
-    X(calls_one_way)
+    X(calls_one_way)                    \
+    X(calls_are_counted)                \
+    X(failures_of_clients_are_counted)  \
+    X(calls_in_flight_are_counted)      \
+    X(one_way_calls_are_counted)        \
+    X(late_answers_are_counted)         \
+    X(every_reading_adds_up)
 
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)

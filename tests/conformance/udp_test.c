@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <arpa/inet.h>
+#include <dari/counters.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -204,6 +205,11 @@ static void a_lost_call_is_sent_again(void **state)
     give(server, reply, (size_t)(end + 4 - reply), &from);
     assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
     assert_int_equal(sum, 7);
+    dari_counters counters;
+    assert_int_equal(dari_client_counters(client, &counters), 0);
+    assert_int_equal(counters.calls.ok, 1);
+    assert_true(counters.repeated >= 2);
+    dari_counters_end(&counters);
     dari_client_close(client);
     dari_call_end(&call);
     close(server);
@@ -280,6 +286,11 @@ static void a_call_that_comes_twice_runs_once(void **state)
     size = write_add(call, 5, 20, 4);
     give(client, call, size, NULL);
     check_sum(reply, take(client, reply, sizeof reply, NULL), 5, 24);
+    dari_counters counters;
+    assert_int_equal(dari_server_counters(fixture.server, &counters), 0);
+    assert_int_equal(counters.calls.ok, 3);
+    assert_int_equal(counters.repeated, 2);
+    dari_counters_end(&counters);
     fixture_stop(&fixture);
     assert_int_equal(fixture.entered, 3);
     close(client);
