@@ -52,6 +52,9 @@ typedef struct dari_request dari_request;
 #define DARI_REMEMBERED_MAX_DEFAULT 32768u
 #define DARI_REMEMBERED_BYTES_MAX_DEFAULT ((size_t)16 << 20)
 #define DARI_REMEMBERED_NS (UINT64_C(120) * 1000000000u)
+/* Lines that peers may cause in the log in one second, all of them together. Then it gets one with
+ * the number of those that were left out. */
+#define DARI_LOG_LINES_PER_SECOND_DEFAULT 20u
 /* The most worker threads, and the most interceptors, that a server may have. */
 #define DARI_WORKERS_MAX 256u
 #define DARI_INTERCEPTORS_MAX 8u
@@ -70,8 +73,9 @@ typedef struct dari_request dari_request;
 #define DARI_RPCBIND_DEADLINE_DEFAULT_NS (UINT64_C(5) * 1000000000u)
 
 /* Told what the server cannot tell anybody else: a handler that failed, a peer that broke the
- * protocol, descriptors that ran out. `text` is one line, valid during the call. From the loop's
- * thread and any that answers, one at a time; it must not call the server. */
+ * protocol (so often at most: DARI_LOG_LINES_PER_SECOND_DEFAULT), descriptors that ran out. `text`
+ * is one line, valid during the call. From the loop's thread and any that answers, one at a time;
+ * it must not call the server. */
 typedef void dari_log(void *user, int error, const char *text);
 
 /* A zeroed structure means the defaults. A limit that is to be none is the largest number. */
@@ -98,6 +102,7 @@ typedef struct dari_server_options {
     const char *rpcbind; /* the address of the rpcbind to register with; NULL: DARI_RPCBIND_LOCAL,
                             then DARI_RPCBIND_LOOPBACK */
     uint64_t rpcbind_ns; /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
+    uint32_t log_lines_per_second; /* 0: DARI_LOG_LINES_PER_SECOND_DEFAULT */
 } dari_server_options;
 
 /* Makes a server without addresses or programs. `options` may be NULL and is not kept. The caller

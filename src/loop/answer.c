@@ -179,8 +179,8 @@ static void tell(dari_request *request, int error, const char *what)
     const char *words = fault->error ? dari_fault_text(fault, text, sizeof text)
                         : error < 0  ? dari_error_text(error)
                                      : "the handler failed";
-    di_server_log(request->server, error, "%s: %s: %s%s", request->session->address,
-                  request->target.procedure->name, what, words);
+    di_server_log_peer(request->server, error, "%s: %s: %s%s", request->session->address,
+                       request->target.procedure->name, what, words);
 }
 
 /* The reply for a handler or codec that has failed with `error`. */

@@ -210,8 +210,9 @@ static void refuse_newest(dari_server *server)
 {
     di_session *session = server->sessions;
     if (!server->told_peer_limit)
-        di_server_log(server, DARI_LIMIT, "%s: connection of %s closed: it has %u of them",
-                      session->address, session->peer.address, server->connections_per_peer_max);
+        di_server_log_peer(server, DARI_LIMIT, "%s: connection of %s closed: it has %u of them",
+                           session->address, session->peer.address,
+                           server->connections_per_peer_max);
     server->told_peer_limit = true;
     di_count(&server->traffic.refused, 1);
     di_session_close(server, session);

@@ -8,26 +8,11 @@
 #include <dari/interface.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-void di_server_log(dari_server *server, int error, const char *format, ...)
-{
-    char text[DI_SERVER_TEXT_SIZE];
-    va_list arguments;
-    pthread_mutex_lock(&server->log_lock);
-    if (server->log) {
-        va_start(arguments, format);
-        vsnprintf(text, sizeof text, format, arguments);
-        va_end(arguments);
-        server->log(server->log_user, error, text);
-    }
-    pthread_mutex_unlock(&server->log_lock);
-}
 
 /* Opens what the loop waits with. */
 static int open_loop(dari_server *server)
@@ -56,6 +41,7 @@ static void take_limits(dari_server *server, const dari_server_options *options)
     LIMIT(remembered_bytes_max, DARI_REMEMBERED_BYTES_MAX_DEFAULT);
     LIMIT(idle_ns, DARI_IDLE_DEFAULT_NS);
     LIMIT(first_call_ns, DARI_FIRST_CALL_DEFAULT_NS);
+    LIMIT(log_lines_per_second, DARI_LOG_LINES_PER_SECOND_DEFAULT);
 #undef LIMIT
 }
 
@@ -135,6 +121,7 @@ void dari_server_destroy(dari_server *server)
     if (!di_forked(&server->guard)) {
         di_workers_end(server);
         di_unregister(server, NULL);
+        di_server_log_rest(server, DI_NEVER);
         fall_silent(server);
     }
     while (server->sessions)
@@ -266,6 +253,9 @@ uint64_t dari_server_timeout_ns(const dari_server *server)
         next = server->sweep_at;
     if (server->finishing && atomic_load(&server->finish_at) < next)
         next = atomic_load(&server->finish_at);
+    uint64_t log_due = atomic_load(&server->log_due);
+    if (log_due && log_due < next)
+        next = log_due;
     if (next == DI_NEVER)
         return UINT64_MAX;
     uint64_t now = di_now();
@@ -393,6 +383,7 @@ static int turn(dari_server *server, int milliseconds)
     di_server_sweep(server);
     di_server_update_accepting(server);
     trim(server);
+    di_server_log_rest(server, server->now);
     server->dispatching = false;
     return has_ready(server);
 }

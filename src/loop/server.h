@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The server behind dari_server, shared by server.c (its life and loop), listening.c and
- * inherit.c (its addresses), registration.c (what rpcbind knows of them), session.c (one
+/* The server behind dari_server, shared by server.c (its life and loop), listening.c and inherit.c
+ * (its addresses), registration.c (what rpcbind knows of them), log.c (its log), session.c (one
  * connection), request.c (one call), answer.c (its reply), workers.c (threads that run handlers),
  * sweep.c (what time ends) and about.c (what a handler may ask).
  *
@@ -146,6 +146,7 @@ struct dari_server {
     uint32_t remembered_max;
     size_t remembered_bytes_max;
     uint32_t accept;
+    uint32_t log_lines_per_second;
 
     int epoll;
     di_watched wake; /* marks the events of wake_descriptor */
@@ -195,14 +196,23 @@ struct dari_server {
     pthread_mutex_t log_lock;
     dari_log *log;
     void *log_user;
+    uint64_t log_until; /* lines are counted together until then */
+    uint32_t log_lines; /* written since they are */
+    uint64_t log_left_out;
+    _Atomic uint64_t log_due; /* when the loop tells how many were left out; 0: none */
 
     struct di_workers *workers; /* NULL: the loop runs handlers */
     uint32_t worker_count;
 };
 
-/* Tells the log, if there is one. Any thread. */
+/* Tells the log, if there is one: what the server itself meets, which is told once; what peers
+ * cause, which is told so often a second at most. Any thread, without server->lock. */
 void di_server_log(dari_server *server, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void di_server_log_peer(dari_server *server, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Tells how many lines were left out, once their second is over. */
+void di_server_log_rest(dari_server *server, uint64_t now);
 /* Sees to it that memory kept for large messages is given back if they don't go on. */
 void di_server_trim_later(dari_server *server);
 /* Lets the loop look at what has changed. Any thread, signal handlers too; but the first with

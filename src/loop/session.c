@@ -219,11 +219,11 @@ static int serve_some(dari_server *server, di_session *session)
 static void fail(dari_server *server, di_session *session, int error)
 {
     if (error == DARI_BAD_REPLY)
-        di_server_log(server, error, "%s: connection closed: what came is no RPC message",
-                      session->address);
+        di_server_log_peer(server, error, "%s: connection closed: what came is no RPC message",
+                           session->address);
     else if (error != DARI_CLOSED)
-        di_server_log(server, error, "%s: connection closed: %s", session->address,
-                      dari_error_text(error));
+        di_server_log_peer(server, error, "%s: connection closed: %s", session->address,
+                           dari_error_text(error));
     di_session_close(server, session);
 }
 

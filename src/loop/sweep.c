@@ -46,8 +46,8 @@ void di_server_sweep(dari_server *server)
         const char *words = overdue(server, session);
         if (!words)
             continue;
-        di_server_log(server, DARI_DEADLINE, "%s: connection of %s closed: %s", session->address,
-                      session->peer.address, words);
+        di_server_log_peer(server, DARI_DEADLINE, "%s: connection of %s closed: %s",
+                           session->address, session->peer.address, words);
         di_session_close(server, session);
     }
     if (server->sessions)

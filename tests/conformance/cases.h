@@ -97,7 +97,10 @@
     X(late_answers_are_counted)           \
     X(answers_to_nobody_are_counted)      \
     X(connections_are_counted)            \
-    X(every_reading_adds_up)
+    X(every_reading_adds_up)              \
+    X(a_flood_of_garbage)                 \
+    X(a_flood_of_failures)                \
+    X(lines_left_out_at_the_end)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
@@ -132,7 +135,9 @@
     X(calls_in_flight_are_counted)      \
     X(one_way_calls_are_counted)        \
     X(late_answers_are_counted)         \
-    X(every_reading_adds_up)
+    X(every_reading_adds_up)            \
+    X(a_flood_of_failures)              \
+    X(lines_left_out_at_the_end)
 
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)
