@@ -3,18 +3,16 @@
  * thread. The lookup belongs to both sides; whoever leaves last frees it. */
 #include "transport/resolve.h"
 
+#include "base/thread.h"
+
 #include <dari/error.h>
 
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-/* The stack of a thread that looks a name up: it may outlive its call, so it takes little. */
-#define LOOKUP_STACK_SIZE ((size_t)256 << 10)
 
 typedef struct lookup {
     pthread_mutex_t lock;
@@ -103,23 +101,6 @@ static lookup *make_lookup(const char *host, const char *port)
     return look;
 }
 
-/* Starts the thread, without signals: those are the program's, not ours. */
-static int start(lookup *look)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, LOOKUP_STACK_SIZE);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int cause = pthread_create(&thread, &attributes, run, look);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return cause;
-}
-
 /* Waits for the thread. Returns whether it finished in time; otherwise it frees the lookup. */
 static bool wait_for(lookup *look, uint64_t deadline)
 {
@@ -149,7 +130,7 @@ int di_resolve_address(const char *host, const char *port, uint64_t deadline,
     lookup *look = make_lookup(host, port);
     if (!look)
         return DARI_NO_MEMORY;
-    int cause = start(look);
+    int cause = di_thread_start(run, look);
     if (cause) {
         free_lookup(look);
         *failure = (di_failure){.system_error = cause};
