@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients: the calling side of one connection.
+/* Clients: the calling side of one connection at a time.
  *
  * A client may be shared by threads. It needs no loop and no thread of its own: whoever calls,
  * waits. A process that inherits a client over fork gets DARI_FORKED from it.
+ *
+ * Where the connection is lost, calls that were sent fail with DARI_CLOSED, and their contexts say
+ * whether they may have run: nothing is sent twice. The next call connects again, to the same
+ * address. It waits for that within its deadline, a call in flight without blocking anybody; where
+ * the deadline passes first, it fails with DARI_DEADLINE, has not run, and fault.error and
+ * system_error say why there was no connection. The first attempt is made at once, the next ones
+ * after times that double, each shorter by up to a half by chance, until a call has been answered:
+ * see dari_client_options. A thread connects, which lasts only as long as that takes.
  *
  * For a procedure ADD there are three functions:
  *
@@ -30,6 +38,7 @@
 
 #include <dari/call.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +58,12 @@ extern "C" {
 /* Over udp:// a call that has no answer is sent again after this time, half a second, by chance a
  * quarter less or more; then after twice as long each time, up to 8 seconds. */
 #define DARI_RETRY_DEFAULT_NS UINT64_C(500000000)
+
+/* Connecting again: the time between the first two attempts, 20 ms; the longest time between two,
+ * 5 s; and the time that one may take, all addresses of a name together, 10 s. */
+#define DARI_BACKOFF_FIRST_DEFAULT_NS (20 * DARI_MS)
+#define DARI_BACKOFF_MAX_DEFAULT_NS (5 * DARI_S)
+#define DARI_CONNECT_DEFAULT_NS (10 * DARI_S)
 
 typedef struct dari_client dari_client;
 
@@ -85,6 +100,10 @@ typedef struct dari_client_options {
                             has no port; NULL: port 111 of the host */
     const struct dari_interface *interface; /* what will be called, "&calc_1_interface"; NULL: the
                               first call tells */
+    bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */
+    uint64_t backoff_first_ns; /* 0: DARI_BACKOFF_FIRST_DEFAULT_NS */
+    uint64_t backoff_max_ns;   /* 0: DARI_BACKOFF_MAX_DEFAULT_NS */
+    uint64_t connect_ns;       /* of one attempt to connect again; 0: DARI_CONNECT_DEFAULT_NS */
     dari_call *call; /* NULL, or the context whose deadline limits connecting (name look-up
                         included) and which receives the details of a failure */
 } dari_client_options;
@@ -116,7 +135,8 @@ int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, da
  * before it does; one loop at a time. Dispatch never waits; it returns 1 where more is ready and it
  * wants to be called again at once, 0 where the descriptor or the time-out will tell, or an error:
  * DARI_FORKED, DARI_INVALID within `done`, DARI_ERRNO or DARI_NO_MEMORY where the descriptor cannot
- * be made. A connection that is lost is an error of the calls, not of dispatch. */
+ * be made. A connection that is lost is an error of the calls, not of dispatch. What is started
+ * without a connection is kept, up to queued_max, and sent once there is one. */
 int dari_client_descriptor(dari_client *client);      /* the same for as long as the client lives */
 uint64_t dari_client_timeout_ns(dari_client *client); /* UINT64_MAX: no limit */
 int dari_client_dispatch(dari_client *client);
@@ -126,7 +146,8 @@ int dari_client_dispatch(dari_client *client);
 int dari_client_wait(dari_client *client, uint64_t allowed_ns);
 
 /* Closes the connection and frees the client. Calls in flight end with DARI_CLOSED; no function of
- * the client may be in progress. Results stay valid until their call context ends. Takes NULL. */
+ * the client may be in progress. Results stay valid until their call context ends. An attempt to
+ * connect that is under way ends in the background. Takes NULL. */
 void dari_client_close(dari_client *client);
 
 #ifdef __cplusplus

@@ -79,6 +79,13 @@ static void append_place(char *text, size_t room, const dari_call *call)
         append(text, room, " (%" PRId64 ", at most %" PRId64 ")", fault->found, fault->allowed);
 }
 
+/* Why there was no connection before the deadline. */
+static void append_unconnected(char *text, size_t room, const dari_fault *fault)
+{
+    append(text, room, ", not connected: %s",
+           fault->field ? fault->field : dari_error_text(fault->error));
+}
+
 static void append_outcome(char *text, size_t room, const dari_call *call)
 {
     switch (call->error) {
@@ -87,7 +94,9 @@ static void append_outcome(char *text, size_t room, const dari_call *call)
         return;
     case DARI_DEADLINE:
         append_duration(text, room, call->allowed_ns);
-        if (call->fault.field)
+        if (call->fault.error && call->fault.error != DARI_DEADLINE)
+            append_unconnected(text, room, &call->fault);
+        else if (call->fault.field)
             append(text, room, " (%s)", call->fault.field);
         return;
     case DARI_PROGRAM_MISMATCH:

@@ -55,6 +55,7 @@ static int make_client(const char *address, const dari_client_options *options,
         free(client);
         return error;
     }
+    di_buffer_init(&client->draft, SIZE_MAX / 4);
     pthread_mutex_init(&client->lock, NULL);
     *ret_client = client;
     return 0;
@@ -80,7 +81,9 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
         failure.system_error = errno;
     if (error == 0)
         error = di_reach_begin(client, options, &failure);
-    if (error == 0 && (!client->reach.asks || options->interface))
+    if (error == 0)
+        di_reconnect_begin(client, options);
+    if (error == 0 && (!client->reach.destination.asks || options->interface))
         error = di_reach_connect(client, options->interface, di_deadline_in(allowed), &failure);
     if (error < 0) {
         dari_client_close(client);
@@ -105,16 +108,29 @@ int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, da
     return dari_exchange_end(&exchange, dari_exchange_send(&exchange));
 }
 
+/* Calls in flight end with DARI_CLOSED, and nobody connects any more. */
+static void end_connection(dari_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    di_attempt *attempt = client->reconnect.attempt;
+    client->reconnect.attempt = NULL;
+    client->reconnect.never = true;
+    di_client_break(client, DARI_CLOSED, 0);
+    di_flights_fail(client, DARI_CLOSED);
+    di_loop_close(client);
+    pthread_mutex_unlock(&client->lock);
+    di_attempt_abandon(attempt);
+}
+
 void dari_client_close(dari_client *client)
 {
     if (!client)
         return;
-    if (client->channel.connection && !di_forked(&client->guard)) {
-        pthread_mutex_lock(&client->lock);
-        di_client_break(client, DARI_CLOSED, 0);
-        di_loop_close(client);
-        pthread_mutex_unlock(&client->lock);
-    }
+    if (client->channel.connection && !di_forked(&client->guard))
+        end_connection(client);
+    if (di_forked(&client->guard))
+        di_attempt_free(client->reconnect.attempt);
+    di_buffer_free(&client->draft);
     di_flights_end(client);
     di_resend_free(client);
     di_loop_end(client);

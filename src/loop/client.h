@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The client behind dari_client, shared by client.c (its life), exchange.c (one call), wait.c (who
- * receives), flight.c (calls that nobody waits for) and progress.c (the loop in which they end).
+ * receives), flight.c (calls that nobody waits for), progress.c (the loop in which they end) and
+ * reconnect.c (what follows on the end of its connection).
  *
  * Threads: `lock` guards everything below it. Two things are done without it, each by the one
  * thread that has announced it: writing an argument into the lent room (`writing`), and decoding a
@@ -9,12 +10,14 @@
 #ifndef DI_LOOP_CLIENT_H
 #define DI_LOOP_CLIENT_H
 
+#include "base/buffer.h"
 #include "base/fork_guard.h"
 #include "loop/cancel.h"
 #include "loop/channel.h"
 #include "loop/counters.h"
 #include "loop/flight.h"
 #include "loop/reach.h"
+#include "loop/reconnect.h"
 #include "loop/resend.h"
 #include "rpc/pending.h"
 
@@ -36,6 +39,7 @@ typedef struct di_waiter {
     const dari_cancel *cancel; /* or NULL */
     bool wants_turn;           /* it waits to send, */
     size_t room;               /* until less than so many bytes are unsent */
+    bool offline;              /* or there is no connection: then the call is kept */
     bool done;                 /* its reply is there, or `error` */
     bool in_place;             /* the reply lies in the connection, which is held for this thread */
     bool asleep;               /* it is in the list of sleepers, in `wake` */
@@ -87,6 +91,7 @@ struct dari_client {
     di_waiter *sender;   /* a thread that waits for the descriptor to send only */
     bool writing;        /* a thread writes its argument */
     bool flush_wanted;   /* and is to send, after that, what others had to leave */
+    bool drafting;       /* that is in `draft`, since there is no connection */
     uint8_t *message;    /* the message being written */
     size_t message_size;
     int bells[DI_CLIENT_BELLS]; /* eventfds that no waiter has */
@@ -98,15 +103,18 @@ struct dari_client {
     di_counters counters;
     uint64_t repeated;    /* calls that were sent again */
     uint64_t received_at; /* when the replies that are landing came */
+    di_buffer draft;
     di_client_loop loop;
+    unsigned engaged; /* threads whose message is in the output of this connection */
+    di_reconnect reconnect;
     bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */
     int broken_cause; /* its errno, or 0 */
 };
 
-/* Waits until the waiter may send: nobody writes, and less than waiter->room is unsent. Called with
- * the lock held. Returns 0, DARI_DEADLINE, DARI_CANCELLED, DARI_ERRNO or the error that
- * ended the connection. */
+/* Waits until the waiter may send: there is a connection, nobody writes, and less than waiter->room
+ * is unsent. Called with the lock held. Returns 0, DARI_DEADLINE, DARI_CANCELLED, DARI_ERRNO or the
+ * error that ended the connection. */
 int di_client_await_turn(dari_client *client, di_waiter *waiter);
 
 /* Waits until the waiter, which is pending, is done, its deadline passes (DARI_DEADLINE) or it is
@@ -119,6 +127,9 @@ int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t commit
 /* Ends the connection: all who wait, and all calls in flight, get the error. `cause`: the errno of
  * DARI_ERRNO. Called with the lock held. */
 void di_client_break(dari_client *client, int error, int cause);
+
+/* Wakes all who wait. */
+void di_client_wake_all(const dari_client *client);
 
 /* Hands out what has been received; receives without waiting and hands that out. Called with the
  * lock held, while the reply of nobody is held. */

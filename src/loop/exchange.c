@@ -85,14 +85,24 @@ void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
     exchange->queued = true;
 }
 
+/* The same where there is no connection, and calls are kept. */
+static int check_room_offline(const dari_client *client)
+{
+    if (client->reconnect.never)
+        return client->broken;
+    return client->flights.grounded_size < client->queued_max ? 0 : DARI_FULL;
+}
+
 /* A call that nobody waits for is not added to a full output. Called with the lock held. */
 static int check_room(dari_client *client)
 {
+    if (client->broken)
+        return check_room_offline(client);
     if (di_channel_unsent(&client->channel) < client->queued_max)
         return 0;
     di_client_flush(client);
     if (client->broken)
-        return client->broken;
+        return check_room_offline(client);
     return di_channel_unsent(&client->channel) < client->queued_max ? 0 : DARI_FULL;
 }
 
@@ -104,27 +114,52 @@ static di_waiter make_waiter(const dari_exchange *exchange)
                        .bell = -1};
 }
 
+/* Lends room for a message: in the output of the connection, or in memory of the client, where
+ * there is none. */
+static int lend(dari_client *client, size_t size, uint8_t **ret_room)
+{
+    if (!client->broken)
+        return di_channel_reserve(&client->channel, size, ret_room);
+    if (size > client->channel.message_max)
+        return DARI_LIMIT;
+    int error = di_buffer_reserve(&client->draft, size, ret_room);
+    client->drafting = error == 0;
+    return error;
+}
+
+/* The turn was not got: says why. */
+static void explain(dari_exchange *exchange, int error, int cause)
+{
+    dari_client *client = exchange->client;
+    if (error == client->broken)
+        exchange->system_error = client->broken_cause;
+    else if (error == DARI_ERRNO)
+        exchange->system_error = cause;
+    else if (error == DARI_DEADLINE && client->broken)
+        di_reconnect_explain(client, exchange);
+}
+
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
 static int take_turn(dari_exchange *exchange, size_t size)
 {
     dari_client *client = exchange->client;
     di_waiter waiter = make_waiter(exchange);
     waiter.room = exchange->queued ? SIZE_MAX : client->loop.made ? client->queued_max : 1;
+    waiter.offline = exchange->queued && !client->reconnect.never;
+    di_reconnect_look(client, exchange);
     int error = di_client_await_turn(client, &waiter);
     if (error == 0 && exchange->queued)
         error = check_room(client);
-    if (error == DARI_ERRNO && !client->broken)
-        exchange->system_error = errno;
+    int cause = errno;
     di_waiter_end(client, &waiter);
     if (error < 0) {
-        if (client->broken)
-            exchange->system_error = client->broken_cause;
+        explain(exchange, error, cause);
         if (error == DARI_FULL)
             di_client_pass_on(client);
         return error;
     }
     uint8_t *room;
-    error = di_channel_reserve(&client->channel, size, &room);
+    error = lend(client, size, &room);
     if (error < 0) {
         if (error == DARI_LIMIT)
             dari_encode_fault(&exchange->encoder, DARI_LIMIT, "the call", (int64_t)size,
@@ -158,22 +193,21 @@ uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
     return exchange->argument;
 }
 
-/* Writes the header before the argument. */
-static void write_header(const dari_exchange *exchange, uint8_t *message)
+void di_exchange_write_header(const dari_exchange *exchange)
 {
     di_call_header header = {.xid = exchange->xid,
                              .rpc_version = DI_RPC_VERSION,
                              .program = exchange->interface->program,
                              .version = exchange->interface->version,
                              .procedure = exchange->procedure->number};
-    di_call_header_encode(message, &header);
+    di_call_header_encode(exchange->client->message, &header);
 }
 
 void di_exchange_commit(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
     client->writing = false;
-    write_header(exchange, client->message);
+    di_exchange_write_header(exchange);
     di_channel_commit(&client->channel, client->message, client->message_size);
 }
 
@@ -181,7 +215,9 @@ void di_exchange_release(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
     client->writing = false;
-    di_channel_release(&client->channel);
+    if (!client->drafting)
+        di_channel_release(&client->channel);
+    client->drafting = false;
     if (client->flush_wanted)
         di_client_flush(client);
     di_client_pass_on(client);
@@ -202,6 +238,14 @@ static bool may_run(dari_client *client, uint64_t before, uint64_t after)
     return may;
 }
 
+/* The thread has done with its message in the output. */
+static void disengage(dari_client *client)
+{
+    client->engaged--;
+    if (client->broken)
+        di_client_pass_on(client);
+}
+
 /* Sends the message and waits for its reply. Called with the lock held. */
 static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
 {
@@ -217,6 +261,7 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     di_resend_keep(client, &waiter->resend, exchange->xid, client->message, client->message_size);
     waiter->refusals = client->refusals;
     uint64_t after = client->channel.committed;
+    client->engaged++;
     di_client_flush(client);
     if (client->asleep || client->sender)
         di_client_pass_on(client);
@@ -225,6 +270,7 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;
     exchange->may_have_run = waiter->done || may_run(client, before, after);
+    disengage(client);
     return error;
 }
 
@@ -244,6 +290,7 @@ static int send_only(dari_exchange *exchange, di_waiter *waiter)
     exchange->may_have_run = true;
     if (di_loop_sends(client) && !client->flush_wanted)
         return 0;
+    client->engaged++;
     di_client_flush(client);
     if (di_channel_sent(&client->channel) < after)
         error = di_client_await_sent(client, waiter, after);
@@ -253,6 +300,7 @@ static int send_only(dari_exchange *exchange, di_waiter *waiter)
         exchange->system_error = errno;
     if (error < 0)
         exchange->may_have_run = may_run(client, before, after);
+    disengage(client);
     return error;
 }
 

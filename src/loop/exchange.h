@@ -10,7 +10,10 @@
 /* The cancel of the call, or NULL. */
 const dari_cancel *di_exchange_cancel(const dari_exchange *exchange);
 
-/* Writes the header for exchange->xid, and makes the message part of the output. Called with the
+/* Writes the header for exchange->xid before the argument. */
+void di_exchange_write_header(const dari_exchange *exchange);
+
+/* Writes the header, and makes the message part of the output. Called with the
  * lock held, by the thread that has the room. */
 void di_exchange_commit(dari_exchange *exchange);
 

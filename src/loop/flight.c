@@ -134,6 +134,12 @@ static void fail(dari_client *client, di_flight *flight, int error)
     di_pending_remove(&client->pending, &flight->pending);
     leave(client, flight);
     flight->error = error;
+    if (flight->grounded) {
+        di_flight_unground(client, flight);
+        if (error == DARI_DEADLINE)
+            di_reconnect_explain(client, &flight->exchange);
+        return;
+    }
     flight->exchange.may_have_run = di_channel_sent(channel) >= flight->after;
     if (client->broken) {
         flight->exchange.system_error = error == client->broken ? client->broken_cause : 0;
@@ -156,17 +162,40 @@ static di_flight *flight_of(di_timer *timer)
     return (di_flight *)((char *)timer - offsetof(di_flight, timer));
 }
 
+void di_flight_fail(dari_client *client, di_flight *flight, int error)
+{
+    fail(client, flight, error);
+    line_up(client, flight);
+}
+
+/* Grounds those, in the order of their messages, that have nothing to do with the lost connection
+ * any more; they are among the timers again. */
+static void ground_all(dari_client *client, di_timers staying)
+{
+    while (staying) {
+        di_flight *flight = flight_of(staying);
+        di_timers_remove(&staying, staying);
+        di_resend_end(client, &flight->resend);
+        flight->timer.deadline = flight->exchange.deadline;
+        di_timers_add(&client->flights.timers, &flight->timer);
+        if (!flight->grounded)
+            di_flight_ground(client, flight);
+    }
+}
+
 /* Those due at `now` fail with `error`: from the newest on, so that messages of which nothing is
  * sent can be taken back. */
 static void fail_due(dari_client *client, uint64_t now, int error)
 {
     di_timers *timers = &client->flights.timers;
-    di_timers due = NULL;
+    di_timers due = NULL, staying = NULL;
     while (*timers && (*timers)->deadline <= now) {
         di_timer *timer = *timers;
+        const di_flight *flight = flight_of(timer);
+        bool stays = error == client->broken && di_flight_can_stay(client, flight);
         di_timers_remove(timers, timer);
-        timer->deadline = UINT64_MAX - flight_of(timer)->after;
-        di_timers_add(&due, timer);
+        timer->deadline = stays ? flight->after : UINT64_MAX - flight->after;
+        di_timers_add(stays ? &staying : &due, timer);
     }
     di_flight *failed = NULL;
     while (due) {
@@ -177,6 +206,7 @@ static void fail_due(dari_client *client, uint64_t now, int error)
         flight->next = failed;
         failed = flight;
     }
+    ground_all(client, staying);
     line_up_all(client, failed);
 }
 
@@ -214,7 +244,7 @@ static void resend_due(dari_client *client, uint64_t now)
 
 void di_flights_expire(dari_client *client, uint64_t now)
 {
-    if (!client->broken && client->channel.connection->ops->loses_messages)
+    if (client->channel.connection->ops->loses_messages)
         resend_due(client, now);
     if (client->flights.timers && client->flights.timers->deadline <= now)
         fail_due(client, now, DARI_DEADLINE);
@@ -309,6 +339,7 @@ static int board(di_flight *flight, const dari_exchange *exchange)
     flight->exchange = *exchange;
     flight->error = 0;
     flight->reply = NULL;
+    flight->before = flight->after = flight->kept_size = 0;
     int error = cancel ? watch_cancel(client, flight, cancel->descriptor) : 0;
     if (error < 0)
         return error;
@@ -323,12 +354,10 @@ static int board(di_flight *flight, const dari_exchange *exchange)
     return 0;
 }
 
-/* The call that was committed last is sent again if it gets no answer. */
-static void keep(dari_client *client, di_flight *flight)
+void di_flight_resend(dari_client *client, di_flight *flight, const uint8_t *message, size_t size)
 {
     di_timers *timers = &client->flights.timers;
-    di_resend_keep(client, &flight->resend, flight->exchange.xid, client->message,
-                   client->message_size);
+    di_resend_keep(client, &flight->resend, flight->exchange.xid, message, size);
     if (flight->resend.at >= flight->timer.deadline)
         return;
     di_timers_remove(timers, &flight->timer);
@@ -336,14 +365,31 @@ static void keep(dari_client *client, di_flight *flight)
     di_timers_add(timers, &flight->timer);
 }
 
+/* The message was written while there was no connection, or has lost it since. */
+static void start_grounded(dari_client *client, di_flight *flight)
+{
+    di_exchange_write_header(&flight->exchange);
+    di_flight_keep(flight, client->message, client->message_size);
+    di_flight_ground(client, flight);
+    di_exchange_release(&flight->exchange);
+    if (!client->broken)
+        di_flights_launch(client);
+}
+
 /* Called with the lock held. */
 static int start(dari_exchange *exchange, di_flight **ret_flight)
 {
     dari_client *client = exchange->client;
-    int error = client->broken ? client->broken : di_loop_make(client);
+    bool lost = client->broken && client->reconnect.never;
+    bool keeps = client->broken || client->drafting;
+    int error = lost ? client->broken : di_loop_make(client);
     di_flight *flight = error < 0 ? NULL : take_flight(client);
+    if (error == 0 && !flight)
+        error = DARI_NO_MEMORY;
+    if (error == 0 && keeps)
+        error = di_flight_make_room(flight, client->message_size);
     if (error == 0)
-        error = flight ? board(flight, exchange) : DARI_NO_MEMORY;
+        error = board(flight, exchange);
     if (error < 0) {
         exchange->system_error = error == client->broken ? client->broken_cause
                                  : error == DARI_ERRNO   ? errno
@@ -353,11 +399,15 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
         di_exchange_release(exchange);
         return error;
     }
+    *ret_flight = flight;
+    if (keeps) {
+        start_grounded(client, flight);
+        return 0;
+    }
     flight->before = client->channel.committed;
     di_exchange_commit(&flight->exchange);
     flight->after = client->channel.committed;
-    keep(client, flight);
-    *ret_flight = flight;
+    di_flight_resend(client, flight, client->message, client->message_size);
     return 0;
 }
 
@@ -373,7 +423,8 @@ int dari_exchange_start(dari_exchange *exchange, dari_finish *finish, dari_done 
         flight->finish = finish;
         flight->done = done;
         flight->user = user;
-        di_loop_queued(client, flight->timer.deadline);
+        uint64_t due = di_reconnect_due(client);
+        di_loop_queued(client, due < flight->timer.deadline ? due : flight->timer.deadline);
     }
     pthread_mutex_unlock(&client->lock);
     return exchange->error ? dari_exchange_end(exchange, NULL) : 0;

@@ -151,6 +151,9 @@ static uint64_t time_left(dari_client *client)
     if (client->flights.landed || unsent)
         return 0;
     client->loop.until = client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
+    uint64_t due = client->flights.grounded ? di_reconnect_due(client) : DI_NEVER;
+    if (due < client->loop.until)
+        client->loop.until = due;
     if (client->loop.until == DI_NEVER)
         return DI_NEVER;
     uint64_t now = di_now();
@@ -226,6 +229,7 @@ static int make_progress(dari_client *client)
         eventfd_read(loop->wake, &count);
         loop->rung = false;
     }
+    di_reconnect_step(client);
     di_client_flush(client);
     if (client->flights.timers)
         di_flights_expire(client, di_now());

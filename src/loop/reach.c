@@ -39,19 +39,20 @@ static di_connect_options connect_options(const dari_tcp_options *tcp)
 int di_reach_begin(dari_client *client, const dari_client_options *options, di_failure *failure)
 {
     di_reach *reach = &client->reach;
+    di_destination *destination = &reach->destination;
     di_place place;
-    int error = di_transport_find(client->address, &reach->transport, &reach->rest);
-    if (error == 0 && reach->transport->port_type) {
-        error = di_place_parse(reach->rest, &place, failure);
-        reach->asks = error == 0 && !*place.port;
+    int error = di_transport_find(client->address, &destination->transport, &destination->rest);
+    if (error == 0 && destination->transport->port_type) {
+        error = di_place_parse(destination->rest, &place, failure);
+        destination->asks = error == 0 && !*place.port;
     }
     if (error < 0)
         return error;
-    reach->options = connect_options(&options->tcp);
+    destination->options = connect_options(&options->tcp);
     reach->message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT;
-    if (reach->asks && options->rpcbind) {
-        reach->rpcbind = strdup(options->rpcbind);
-        if (!reach->rpcbind)
+    if (destination->asks && options->rpcbind) {
+        destination->rpcbind = strdup(options->rpcbind);
+        if (!destination->rpcbind)
             return DARI_NO_MEMORY;
     }
     /* Whoever looks before there is a connection finds none. */
@@ -64,7 +65,7 @@ void di_reach_end(dari_client *client)
     di_reach *reach = &client->reach;
     if (reach->made && !di_forked(&client->guard))
         pthread_cond_destroy(&reach->ended);
-    free(reach->rpcbind);
+    free(reach->destination.rpcbind);
 }
 
 /* An address of the host by numbers, and a port. */
@@ -81,26 +82,25 @@ static int write_numeric(char text[NUMERIC_SIZE], const di_transport *transport,
     return 0;
 }
 
-/* Asks rpcbind at one address of the host for the port of the interface's program. */
-static int ask_at(const di_reach *reach, const struct addrinfo *address,
-                  const dari_interface *interface, uint64_t deadline, unsigned *ret_port,
-                  enum stage *ret_stage, di_failure *failure)
+/* Asks rpcbind at one address of the host for the port of the program. */
+static int ask_at(const di_destination *destination, const struct addrinfo *address,
+                  uint64_t deadline, unsigned *ret_port, enum stage *ret_stage, di_failure *failure)
 {
     char text[NUMERIC_SIZE], universal[DI_UNIVERSAL_SIZE];
     di_socket_address place = {.v6 = {0}};
-    di_rpcb what = {.program = interface->program,
-                    .version = interface->version,
-                    .netid = di_netid(address->ai_family, reach->transport->port_type),
+    di_rpcb what = {.program = destination->program,
+                    .version = destination->version,
+                    .netid = di_netid(address->ai_family, destination->transport->port_type),
                     .address = universal,
                     .owner = ""};
-    int error = write_numeric(text, reach->transport, address, RPCBIND_PORT);
+    int error = write_numeric(text, destination->transport, address, RPCBIND_PORT);
     if (error < 0 || !what.netid || address->ai_addrlen > sizeof place)
         return DARI_ADDRESS;
     memcpy(&place, address->ai_addr, address->ai_addrlen);
     di_universal_write(&place, universal);
     di_rpcbind rpcbind;
-    error =
-        di_rpcbind_open(&rpcbind, reach->rpcbind ? reach->rpcbind : text, false, deadline, failure);
+    error = di_rpcbind_open(&rpcbind, destination->rpcbind ? destination->rpcbind : text, false,
+                            deadline, failure);
     if (error < 0)
         return error;
     *ret_stage = STAGE_ASKED;
@@ -110,27 +110,26 @@ static int ask_at(const di_reach *reach, const struct addrinfo *address,
 }
 
 /* The host is the one that the address names: from rpcbind comes the port alone. */
-static int try_address(const di_reach *reach, const struct addrinfo *address,
-                       const dari_interface *interface, uint64_t deadline, enum stage *ret_stage,
-                       di_connection **ret_connection, di_failure *failure)
+static int try_address(const di_destination *destination, const struct addrinfo *address,
+                       uint64_t deadline, enum stage *ret_stage, di_connection **ret_connection,
+                       di_failure *failure)
 {
     char text[NUMERIC_SIZE];
     unsigned port;
-    int error = ask_at(reach, address, interface, deadline, &port, ret_stage, failure);
+    int error = ask_at(destination, address, deadline, &port, ret_stage, failure);
     if (error == 0)
-        error = write_numeric(text, reach->transport, address, port);
+        error = write_numeric(text, destination->transport, address, port);
     if (error < 0)
         return error;
     *ret_stage = STAGE_SERVER;
-    return reach->transport->connect(text + strlen(reach->transport->prefix), deadline,
-                                     &reach->options, ret_connection, failure);
+    return destination->transport->connect(text + strlen(destination->transport->prefix), deadline,
+                                           &destination->options, ret_connection, failure);
 }
 
 /* Tries the addresses in order, each with its share of the time that is left. Where all fail, the
  * most telling error is reported; of equal ones the last. */
-static int try_addresses(const di_reach *reach, const struct addrinfo *addresses,
-                         const dari_interface *interface, uint64_t deadline,
-                         di_connection **ret_connection, di_failure *ret_failure)
+static int try_addresses(const di_destination *destination, const struct addrinfo *addresses,
+                         uint64_t deadline, di_connection **ret_connection, di_failure *ret_failure)
 {
     unsigned left = 0;
     int told = DARI_ADDRESS, told_rank = -1;
@@ -143,10 +142,9 @@ static int try_addresses(const di_reach *reach, const struct addrinfo *addresses
             until = now + (deadline - now) / left;
         di_failure failure = {0};
         enum stage stage = STAGE_RPCBIND;
-        int error =
-            at != addresses && now >= deadline
-                ? DARI_DEADLINE
-                : try_address(reach, at, interface, until, &stage, ret_connection, &failure);
+        int error = at != addresses && now >= deadline
+                        ? DARI_DEADLINE
+                        : try_address(destination, at, until, &stage, ret_connection, &failure);
         if (error == 0)
             return 0;
         int rank = (int)stage * 4 + di_failure_rank(error);
@@ -159,21 +157,30 @@ static int try_addresses(const di_reach *reach, const struct addrinfo *addresses
     return told;
 }
 
-static int ask_and_connect(const di_reach *reach, const dari_interface *interface,
-                           uint64_t deadline, di_connection **ret_connection, di_failure *failure)
+static int ask_and_connect(const di_destination *destination, uint64_t deadline,
+                           di_connection **ret_connection, di_failure *failure)
 {
     di_place place;
     struct addrinfo *addresses;
     char port[8];
     snprintf(port, sizeof port, "%d", RPCBIND_PORT);
-    int error = di_place_parse(reach->rest, &place, failure);
+    int error = di_place_parse(destination->rest, &place, failure);
     if (error == 0)
         error = di_resolve_address(place.host, port, deadline, &addresses, failure);
     if (error < 0)
         return error;
-    error = try_addresses(reach, addresses, interface, deadline, ret_connection, failure);
+    error = try_addresses(destination, addresses, deadline, ret_connection, failure);
     freeaddrinfo(addresses);
     return error;
+}
+
+int di_destination_connect(const di_destination *destination, uint64_t deadline,
+                           di_connection **ret_connection, di_failure *failure)
+{
+    if (destination->asks)
+        return ask_and_connect(destination, deadline, ret_connection, failure);
+    return destination->transport->connect(destination->rest, deadline, &destination->options,
+                                           ret_connection, failure);
 }
 
 int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
@@ -181,12 +188,11 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
 {
     di_reach *reach = &client->reach;
     di_connection *connection;
-    int error;
-    if (reach->asks)
-        error = ask_and_connect(reach, interface, deadline, &connection, failure);
-    else
-        error =
-            reach->transport->connect(reach->rest, deadline, &reach->options, &connection, failure);
+    if (interface) {
+        reach->destination.program = interface->program;
+        reach->destination.version = interface->version;
+    }
+    int error = di_destination_connect(&reach->destination, deadline, &connection, failure);
     if (error < 0)
         return error;
     pthread_mutex_lock(&client->lock);

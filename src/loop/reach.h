@@ -15,13 +15,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* What it takes to connect. The texts belong to whoever has made it. */
+typedef struct di_destination {
+    const di_transport *transport;
+    const char *rest;          /* of the address, behind the prefix */
+    bool asks;                 /* there is no port: rpcbind is asked */
+    char *rpcbind;             /* where; NULL: at port 111 of the host */
+    uint32_t program, version; /* for what */
+    di_connect_options options;
+} di_destination;
+
 /* Owned by its client. */
 typedef struct di_reach {
-    const di_transport *transport;
-    const char *rest; /* of the client's address */
-    bool asks;        /* there is no port: rpcbind is asked */
-    char *rpcbind;    /* where; NULL: at port 111 of the host */
-    di_connect_options options;
+    di_destination destination; /* does not change once `done` */
     size_t message_max;
 
     atomic_bool done; /* the connection is there, or was */
@@ -35,7 +41,12 @@ int di_reach_begin(dari_client *client, const dari_client_options *options,
                    di_failure *ret_failure);
 void di_reach_end(dari_client *client);
 
-/* Connects. `interface` is what will be called, and may be NULL where rpcbind need not be asked. */
+/* Makes a connection, from any thread. */
+int di_destination_connect(const di_destination *destination, uint64_t deadline,
+                           di_connection **ret_connection, di_failure *ret_failure);
+
+/* Connects the client. `interface` is what will be called, and may be NULL where rpcbind need not
+ * be asked. */
 int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
                      di_failure *ret_failure);
 

@@ -45,6 +45,7 @@ int di_rpcbind_open(di_rpcbind *ret_rpcbind, const char *address, bool reserved,
     uint64_t now = di_now();
     ret_rpcbind->call.deadline_ns = now < deadline ? deadline - now : 1;
     dari_client_options options = {.message_max = DI_RPCBIND_MESSAGE_MAX,
+                                   .no_reconnect = true,
                                    .call = &ret_rpcbind->call,
                                    .tcp.reserved_port = reserved};
     int error = dari_connect(address, &options, &ret_rpcbind->client);

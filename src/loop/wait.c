@@ -54,7 +54,7 @@ static void silence(di_waiter *waiter)
     waiter->rung = false;
 }
 
-static void wake_all(const dari_client *client)
+void di_client_wake_all(const dari_client *client)
 {
     for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep)
         wake(waiter);
@@ -69,7 +69,8 @@ void di_client_break(dari_client *client, int error, int cause)
     client->broken = error;
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
     client->channel.connection->ops->shut(client->channel.connection);
-    wake_all(client);
+    di_reconnect_lost(client, error, client->broken_cause);
+    di_client_wake_all(client);
     di_loop_detach(client);
     if (!client->held)
         di_flights_fail(client, error);
@@ -77,6 +78,8 @@ void di_client_break(dari_client *client, int error, int cause)
 
 static bool turn_is_free(const dari_client *client, const di_waiter *waiter)
 {
+    if (client->broken)
+        return waiter->offline && !client->writing;
     return !client->writing && di_channel_unsent(&client->channel) < waiter->room;
 }
 
@@ -89,7 +92,7 @@ static bool watched(const dari_client *client)
 
 void di_client_pass_on(dari_client *client)
 {
-    di_waiter *chosen = watched(client) ? NULL : client->asleep;
+    di_waiter *chosen = client->broken || watched(client) ? NULL : client->asleep;
     for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep) {
         if (waiter->wants_turn && turn_is_free(client, waiter)) {
             chosen = waiter;
@@ -100,6 +103,8 @@ void di_client_pass_on(dari_client *client)
         wake(chosen);
     if (client->sender && !client->receiver && !client->held)
         wake(client->sender);
+    if (client->broken)
+        di_reconnect_step(client);
 }
 
 /* Puts a reply into memory of its own, for a thread that does not read it where it lies. */
@@ -139,6 +144,7 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
     if (!pending)
         return 0;
     di_pending_remove(&client->pending, pending);
+    client->reconnect.fruitless = 0;
     if (pending->asynchronous) {
         di_flight_land(client, (di_flight *)pending, message, client->landing);
         return 0;
@@ -176,7 +182,7 @@ static int hand_out_all(dari_client *client, di_waiter *self)
 static void refuse(dari_client *client)
 {
     client->refusals++;
-    wake_all(client);
+    di_client_wake_all(client);
     di_flights_fail(client, DARI_REFUSED);
 }
 
@@ -248,7 +254,8 @@ void di_client_let_go(dari_client *client)
     if (client->broken) {
         receive_rest(client);
         di_flights_fail(client, client->broken);
-        wake_all(client);
+        di_client_wake_all(client);
+        di_reconnect_step(client);
         return;
     }
     /* The thread that dispatches will take what is there by itself, but others must not wait for
@@ -391,18 +398,36 @@ static int out_of_time(const di_waiter *waiter)
     return di_now() >= waiter->deadline ? DARI_DEADLINE : 0;
 }
 
+/* Sleeps until there is a connection, or something is to be done for one. Returns 0 or DARI_ERRNO.
+ */
+static int await_connection(dari_client *client, di_waiter *self)
+{
+    uint64_t deadline = self->deadline;
+    int error = 0;
+    client->reconnect.waiting++;
+    di_reconnect_step(client);
+    uint64_t due = di_reconnect_due(client);
+    if (due < deadline)
+        self->deadline = due;
+    if (client->broken)
+        error = sleep_until(client, self);
+    self->deadline = deadline;
+    client->reconnect.waiting--;
+    return error;
+}
+
 int di_client_await_turn(dari_client *client, di_waiter *waiter)
 {
     waiter->wants_turn = true;
     int error = 0;
-    while (!client->broken && !turn_is_free(client, waiter) && error == 0) {
-        error = out_of_time(waiter);
-        if (error == 0)
+    while (!turn_is_free(client, waiter) && error == 0) {
+        error = client->broken && client->reconnect.never ? client->broken : out_of_time(waiter);
+        if (error == 0 && client->broken && !waiter->offline)
+            error = await_connection(client, waiter);
+        else if (error == 0)
             error = wait_once(client, waiter);
     }
     waiter->wants_turn = false;
-    if (client->broken)
-        error = client->broken;
     if (error < 0)
         di_client_pass_on(client);
     return error;

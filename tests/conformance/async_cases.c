@@ -280,7 +280,7 @@ void a_peer_dies_with_many_in_flight(test_fixture *fixture)
 {
     enum { COUNT = 100 };
     di_listener *listener = raw_listen(fixture);
-    dari_client *client = fixture_connect(fixture, NULL);
+    dari_client *client = fixture_connect(fixture, &(dari_client_options){.no_reconnect = true});
     di_connection *peer = raw_accept(listener);
     flying *all = make_flying(client, COUNT, 0);
     uint8_t call[64], reply[64];

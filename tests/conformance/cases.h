@@ -100,7 +100,22 @@
     X(every_reading_adds_up)              \
     X(a_flood_of_garbage)                 \
     X(a_flood_of_failures)                \
-    X(lines_left_out_at_the_end)
+    X(lines_left_out_at_the_end) \
+    X(a_server_comes_back) \
+    X(a_call_right_after_the_loss) \
+    X(calls_wait_for_the_server) \
+    X(a_deadline_without_a_server) \
+    X(cancelled_without_a_server) \
+    X(attempts_back_off) \
+    X(the_first_attempt_is_made_at_once) \
+    X(a_server_that_ends_connections) \
+    X(calls_that_were_sent_are_not_repeated) \
+    X(calls_in_flight_wait_for_the_server) \
+    X(a_loop_connects_again) \
+    X(the_ends_of_calls_that_wait) \
+    X(connecting_blocks_nobody) \
+    X(one_way_calls_connect_again) \
+    X(threads_share_a_client_that_reconnects)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */

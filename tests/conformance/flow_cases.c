@@ -169,7 +169,7 @@ static void check_death(test_fixture *fixture, size_t read, size_t write, size_t
     dying_server dying = {raw_listen(fixture), read, write};
     pthread_t thread;
     pthread_create(&thread, NULL, die, &dying);
-    dari_client *client = fixture_connect(fixture, NULL);
+    dari_client *client = fixture_connect(fixture, &(dari_client_options){.no_reconnect = true});
     uint8_t *bytes = pattern(argument);
     dari_call call = {0};
     uint32_t size;

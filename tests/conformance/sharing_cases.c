@@ -74,7 +74,7 @@ void threads_share_a_client(test_fixture *fixture)
 void threads_share_a_dying_client(test_fixture *fixture)
 {
     fixture_serve(fixture);
-    dari_client *client = fixture_connect(fixture, NULL);
+    dari_client *client = fixture_connect(fixture, &(dari_client_options){.no_reconnect = true});
     pthread_t threads[SHARERS];
     sharing_thread sharers[SHARERS];
     fixture_close_gate(fixture);
