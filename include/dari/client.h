@@ -130,6 +130,13 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
 /* Calls procedure 0 of a program, which every server answers (RFC 5531, section 12.1). */
 int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, dari_call *call);
 
+/* Finds the highest version of a program, from `lowest` to `highest`, that the server has, by calls
+ * of procedure 0: one, unless the server has versions on both sides of `highest` and not that one.
+ * The deadline of `call`, which may be NULL, is that of all together. Errors: those of a call,
+ * DARI_PROGRAM_MISMATCH where there is none (the details hold the server's range), DARI_INVALID. */
+int dari_client_find_version(dari_client *client, uint32_t program, uint32_t lowest,
+                             uint32_t highest, uint32_t *ret_version, dari_call *call);
+
 /* For a loop of one's own: wait until the descriptor is readable, for at most
  * dari_client_timeout_ns, then call dispatch. The thread that waits asks for the time-out, right
  * before it does; one loop at a time. Dispatch never waits; it returns 1 where more is ready and it

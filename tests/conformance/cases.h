@@ -115,7 +115,9 @@
     X(the_ends_of_calls_that_wait) \
     X(connecting_blocks_nobody) \
     X(one_way_calls_connect_again) \
-    X(threads_share_a_client_that_reconnects)
+    X(threads_share_a_client_that_reconnects) \
+    X(the_highest_common_version) \
+    X(versions_of_silent_servers)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
