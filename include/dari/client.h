@@ -52,6 +52,8 @@ extern "C" {
 /* Where this much waits to be sent, starting a call fails with DARI_FULL: 1 MiB. One message may go
  * beyond it. */
 #define DARI_CLIENT_QUEUED_MAX_DEFAULT ((size_t)1 << 20)
+/* The most interceptors that a client may have. */
+#define DARI_CLIENT_INTERCEPTORS_MAX 8u
 /* The most calls that one dispatch ends before it returns 1. */
 #define DARI_CLIENT_DISPATCH_MAX 256u
 
@@ -136,6 +138,37 @@ int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, da
  * DARI_PROGRAM_MISMATCH where there is none (the details hold the server's range), DARI_INVALID. */
 int dari_client_find_version(dari_client *client, uint32_t program, uint32_t lowest,
                              uint32_t highest, uint32_t *ret_version, dari_call *call);
+
+/* A call, as interceptors are shown it. */
+typedef struct dari_client_call {
+    dari_client *client;
+    const char *address; /* the client's */
+    uint32_t program, version, procedure;
+    const char *procedure_name; /* as the interface file has it: "READDIR" */
+    uint64_t allowed_ns;        /* the deadline that applies */
+    dari_call *call;            /* the caller's context, or NULL */
+
+    /* For `after`. */
+    int system_error; /* as in dari_call */
+    bool may_have_run;
+    uint64_t elapsed_ns; /* since the call began */
+} dari_client_call;
+
+/* Asked and told around every call: synchronous, in flight or one-way. What they are shown lasts as
+ * long as they run. They must not use the client. */
+typedef struct dari_client_interceptor {
+    /* Before anything is sent, in the thread that makes the call: 0 lets it pass, an error is what
+     * the call returns, which has not run then. May be NULL. */
+    int (*before)(const dari_client_call *call, void *user);
+    /* Once the call is over, if `before` let it pass: what it returns, and what became of it. A
+     * call in flight is over in the thread that runs its `done`, just before that. May be NULL. */
+    void (*after)(const dari_client_call *call, int error, void *user);
+    void *user;
+} dari_client_interceptor;
+
+/* Adds an interceptor, before the client is used. The first one added is asked first and told last.
+ * Errors: DARI_LIMIT (DARI_CLIENT_INTERCEPTORS_MAX). */
+int dari_client_intercept(dari_client *client, const dari_client_interceptor *interceptor);
 
 /* For a loop of one's own: wait until the descriptor is readable, for at most
  * dari_client_timeout_ns, then call dispatch. The thread that waits asks for the time-out, right

@@ -59,6 +59,7 @@ typedef struct dari_exchange {
     uint32_t xid;
     int error;
     int system_error;
+    uint32_t entered; /* interceptors that let the call pass */
     bool queued; /* the message waits for no turn, and nobody for its reply */
     bool may_have_run;
     bool holds; /* the reply lies in the connection, which waits until it is decoded */

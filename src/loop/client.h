@@ -81,6 +81,8 @@ struct dari_client {
     uint32_t accept;
     char *address;
     di_reach reach;
+    dari_client_interceptor interceptors[DARI_CLIENT_INTERCEPTORS_MAX];
+    uint32_t interceptor_count;
 
     pthread_mutex_t lock;
     di_channel channel;

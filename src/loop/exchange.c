@@ -39,6 +39,8 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
         exchange->error = DARI_GENERATOR;
     else if (call && di_cancelled(call->cancel))
         exchange->error = DARI_CANCELLED;
+    if (client->interceptor_count && exchange->error == 0)
+        di_exchange_enter(exchange);
     if (exchange->error == 0 && !atomic_load_explicit(&client->reach.done, memory_order_acquire))
         di_reach_for(exchange);
 }
@@ -385,6 +387,8 @@ static int report(dari_exchange *exchange)
         call->fault =
             exchange->encoder.fault.error ? exchange->encoder.fault : exchange->decoder.fault;
     }
+    if (exchange->entered)
+        di_exchange_leave(exchange);
     return exchange->error;
 }
 

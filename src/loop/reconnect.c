@@ -130,8 +130,7 @@ bool di_reconnect_take(dari_client *client, di_attempt *attempt, int error,
 
 void di_reconnect_look(dari_client *client, const dari_exchange *exchange)
 {
-    uint64_t now =
-        exchange->deadline == DI_NEVER ? di_now() : exchange->deadline - exchange->allowed_ns;
+    uint64_t now = exchange->began;
     uint64_t used = client->reconnect.used;
     client->reconnect.used = now;
     if (now < used || now - used < DI_LOOK_AFTER_NS)

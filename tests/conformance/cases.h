@@ -117,7 +117,10 @@
     X(one_way_calls_connect_again) \
     X(threads_share_a_client_that_reconnects) \
     X(the_highest_common_version) \
-    X(versions_of_silent_servers)
+    X(versions_of_silent_servers) \
+    X(interceptors_of_a_client) \
+    X(interceptors_refuse_calls) \
+    X(interceptors_are_told_of_failures)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
