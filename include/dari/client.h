@@ -5,7 +5,8 @@
  * waits. A process that inherits a client over fork gets DARI_FORKED from it.
  *
  * Where the connection is lost, calls that were sent fail with DARI_CLOSED, and their contexts say
- * whether they may have run: nothing is sent twice. The next call connects again, to the same
+ * whether they may have run: nothing is sent twice, except as dari_client_idempotent says. The next
+ * call connects again, to the same
  * address. It waits for that within its deadline, a call in flight without blocking anybody; where
  * the deadline passes first, it fails with DARI_DEADLINE, has not run, and fault.error and
  * system_error say why there was no connection. The first attempt is made at once, the next ones
@@ -52,6 +53,8 @@ extern "C" {
 /* Where this much waits to be sent, starting a call fails with DARI_FULL: 1 MiB. One message may go
  * beyond it. */
 #define DARI_CLIENT_QUEUED_MAX_DEFAULT ((size_t)1 << 20)
+/* How often a call of an idempotent procedure is sent again. */
+#define DARI_REPEATS_MAX 4u
 /* The most interceptors that a client may have. */
 #define DARI_CLIENT_INTERCEPTORS_MAX 8u
 /* The most calls that one dispatch ends before it returns 1. */
@@ -138,6 +141,16 @@ int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, da
  * DARI_PROGRAM_MISMATCH where there is none (the details hold the server's range), DARI_INVALID. */
 int dari_client_find_version(dari_client *client, uint32_t program, uint32_t lowest,
                              uint32_t highest, uint32_t *ret_version, dari_call *call);
+
+struct dari_interface;
+
+/* Says that a procedure of an interface (&calc_1_interface, ADD) may run more than once: that does
+ * no harm, and the last result is as good as the first. A call of it that was sent when the
+ * connection was lost is sent again by the next one, within its deadline and up to DARI_REPEATS_MAX
+ * times, unless it is one-way. Its message is copied for that. Holds for calls that begin later.
+ * Errors: DARI_INVALID (the interface has no such procedure), DARI_NO_MEMORY. */
+int dari_client_idempotent(dari_client *client, const struct dari_interface *interface,
+                           uint32_t procedure);
 
 /* A call, as interceptors are shown it. */
 typedef struct dari_client_call {

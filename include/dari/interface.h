@@ -60,6 +60,8 @@ typedef struct dari_exchange {
     int error;
     int system_error;
     uint32_t entered; /* interceptors that let the call pass */
+    uint32_t repeats; /* how often the call was sent again, though it may have run */
+    bool idempotent;  /* it may be */
     bool queued; /* the message waits for no turn, and nobody for its reply */
     bool may_have_run;
     bool holds; /* the reply lies in the connection, which waits until it is decoded */

@@ -131,6 +131,7 @@ void dari_client_close(dari_client *client)
     if (di_forked(&client->guard))
         di_attempt_free(client->reconnect.attempt);
     di_buffer_free(&client->draft);
+    di_idempotents_end(&client->idempotents);
     di_flights_end(client);
     di_resend_free(client);
     di_loop_end(client);

@@ -16,6 +16,7 @@
 #include "loop/channel.h"
 #include "loop/counters.h"
 #include "loop/flight.h"
+#include "loop/idempotent.h"
 #include "loop/reach.h"
 #include "loop/reconnect.h"
 #include "loop/resend.h"
@@ -109,6 +110,7 @@ struct dari_client {
     di_client_loop loop;
     unsigned engaged; /* threads whose message is in the output of this connection */
     di_reconnect reconnect;
+    di_idempotents idempotents;
     bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */
     int broken_cause; /* its errno, or 0 */

@@ -148,6 +148,7 @@ static int take_turn(dari_exchange *exchange, size_t size)
     di_waiter waiter = make_waiter(exchange);
     waiter.room = exchange->queued ? SIZE_MAX : client->loop.made ? client->queued_max : 1;
     waiter.offline = exchange->queued && !client->reconnect.never;
+    exchange->idempotent = di_idempotents_have(&client->idempotents, exchange);
     di_reconnect_look(client, exchange);
     int error = di_client_await_turn(client, &waiter);
     if (error == 0 && exchange->queued)
@@ -257,7 +258,10 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
         return client->broken;
     }
     uint64_t before = client->channel.committed;
-    di_pending_add(&client->pending, &waiter->pending);
+    if (exchange->repeats)
+        di_pending_put(&client->pending, &waiter->pending);
+    else
+        di_pending_add(&client->pending, &waiter->pending);
     exchange->xid = waiter->pending.xid;
     di_exchange_commit(exchange);
     di_resend_keep(client, &waiter->resend, exchange->xid, client->message, client->message_size);
@@ -273,6 +277,42 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
         exchange->system_error = errno;
     exchange->may_have_run = waiter->done || may_run(client, before, after);
     disengage(client);
+    return error;
+}
+
+/* The same for a call that may run more than once: where its connection is lost, the copy is sent,
+ * with the same xid, by which a server may know it. */
+static int send_until_answered(dari_exchange *exchange, di_waiter *waiter, const di_flight *copy)
+{
+    dari_client *client = exchange->client;
+    int error = send_and_wait(exchange, waiter);
+    while (di_reconnect_may_repeat(client, exchange, error)) {
+        exchange->repeats += exchange->may_have_run;
+        exchange->may_have_run = false;
+        error = take_turn(exchange, copy->kept_size);
+        if (error < 0)
+            break;
+        memcpy(client->message, copy->memory, copy->kept_size);
+        error = send_and_wait(exchange, waiter);
+    }
+    exchange->may_have_run |= exchange->repeats > 0;
+    return error;
+}
+
+/* Copies the message into the memory of a flight that is not in use, and sends it. */
+static int send_idempotent(dari_exchange *exchange, di_waiter *waiter)
+{
+    dari_client *client = exchange->client;
+    int error = DARI_NO_MEMORY;
+    di_flight *copy = di_flights_take(client);
+    if (copy && di_flight_make_room(copy, client->message_size) == 0) {
+        di_flight_keep(copy, client->message, client->message_size);
+        error = send_until_answered(exchange, waiter, copy);
+    } else {
+        di_exchange_release(exchange);
+    }
+    if (copy)
+        di_flights_give(client, copy);
     return error;
 }
 
@@ -323,8 +363,8 @@ const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t 
     if (exchange->error == 0)
         exchange->error = header.error;
     if (exchange->error) {
-        exchange->may_have_run =
-            exchange->error == DARI_BAD_REPLY || exchange->error == DARI_SYSTEM_ERROR;
+        exchange->may_have_run = exchange->repeats || exchange->error == DARI_BAD_REPLY ||
+                                 exchange->error == DARI_SYSTEM_ERROR;
         if (call) {
             call->low = header.low;
             call->high = header.high;
@@ -348,7 +388,8 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     dari_client *client = exchange->client;
     di_waiter waiter = make_waiter(exchange);
     pthread_mutex_lock(&client->lock);
-    exchange->error = send_and_wait(exchange, &waiter);
+    exchange->error = exchange->idempotent ? send_idempotent(exchange, &waiter)
+                                           : send_and_wait(exchange, &waiter);
     if (exchange->error && exchange->error == client->broken)
         exchange->system_error = client->broken_cause;
     di_waiter_end(client, &waiter);

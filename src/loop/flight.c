@@ -140,13 +140,14 @@ static void fail(dari_client *client, di_flight *flight, int error)
             di_reconnect_explain(client, &flight->exchange);
         return;
     }
-    flight->exchange.may_have_run = di_channel_sent(channel) >= flight->after;
+    bool sent = di_channel_sent(channel) >= flight->after;
     if (client->broken) {
         flight->exchange.system_error = error == client->broken ? client->broken_cause : 0;
-    } else if (!flight->exchange.may_have_run) {
+    } else if (!sent) {
         bool last = channel->committed == flight->after && !client->writing;
-        flight->exchange.may_have_run = !last || !di_channel_withdraw(channel, flight->before);
+        sent = !last || !di_channel_withdraw(channel, flight->before);
     }
+    flight->exchange.may_have_run |= sent;
 }
 
 static void line_up_all(dari_client *client, di_flight *first)
@@ -178,8 +179,13 @@ static void ground_all(dari_client *client, di_timers staying)
         di_resend_end(client, &flight->resend);
         flight->timer.deadline = flight->exchange.deadline;
         di_timers_add(&client->flights.timers, &flight->timer);
-        if (!flight->grounded)
-            di_flight_ground(client, flight);
+        if (flight->grounded)
+            continue;
+        if (di_channel_sent(&client->channel) >= flight->after) {
+            flight->exchange.may_have_run = true;
+            flight->exchange.repeats++;
+        }
+        di_flight_ground(client, flight);
     }
 }
 
@@ -278,8 +284,7 @@ di_flight *di_flights_next(dari_client *client)
     return flight;
 }
 
-/* An unused flight, or NULL. */
-static di_flight *take_flight(dari_client *client)
+di_flight *di_flights_take(dari_client *client)
 {
     di_flight *flight = client->flights.unused;
     if (!flight)
@@ -288,7 +293,7 @@ static di_flight *take_flight(dari_client *client)
     return flight;
 }
 
-static void give_flight(dari_client *client, di_flight *flight)
+void di_flights_give(dari_client *client, di_flight *flight)
 {
     if (flight->memory_size > REPLY_KEEP) {
         free(flight->memory);
@@ -301,7 +306,7 @@ static void give_flight(dari_client *client, di_flight *flight)
 
 void di_flights_recycle(dari_client *client, di_flight *flight)
 {
-    give_flight(client, flight);
+    di_flights_give(client, flight);
     client->flights.open--;
     if (client->flights.open == 0)
         di_loop_idle(client);
@@ -381,9 +386,10 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
 {
     dari_client *client = exchange->client;
     bool lost = client->broken && client->reconnect.never;
-    bool keeps = client->broken || client->drafting;
+    bool offline = client->broken || client->drafting;
+    bool keeps = offline || exchange->idempotent;
     int error = lost ? client->broken : di_loop_make(client);
-    di_flight *flight = error < 0 ? NULL : take_flight(client);
+    di_flight *flight = error < 0 ? NULL : di_flights_take(client);
     if (error == 0 && !flight)
         error = DARI_NO_MEMORY;
     if (error == 0 && keeps)
@@ -395,18 +401,20 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
                                  : error == DARI_ERRNO   ? errno
                                                          : 0;
         if (flight)
-            give_flight(client, flight);
+            di_flights_give(client, flight);
         di_exchange_release(exchange);
         return error;
     }
     *ret_flight = flight;
-    if (keeps) {
+    if (offline) {
         start_grounded(client, flight);
         return 0;
     }
     flight->before = client->channel.committed;
     di_exchange_commit(&flight->exchange);
     flight->after = client->channel.committed;
+    if (keeps)
+        di_flight_keep(flight, client->message, client->message_size);
     di_flight_resend(client, flight, client->message, client->message_size);
     return 0;
 }

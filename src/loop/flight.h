@@ -88,6 +88,10 @@ di_flight *di_flights_next(dari_client *client);
 /* The caller's function has returned. */
 void di_flights_recycle(dari_client *client, di_flight *flight);
 
+/* A flight that is not in use, or NULL: for a call, or for its memory alone; and back. */
+di_flight *di_flights_take(dari_client *client);
+void di_flights_give(dari_client *client, di_flight *flight);
+
 /* Gives the memory back; none is in flight. */
 void di_flights_end(dari_client *client);
 

@@ -59,7 +59,8 @@ bool di_flight_can_stay(const dari_client *client, const di_flight *flight)
 {
     if (client->reconnect.never || flight->kept_size == 0)
         return false;
-    return flight->grounded || di_channel_sent(&client->channel) < flight->after;
+    return flight->grounded || di_channel_sent(&client->channel) < flight->after ||
+           di_reconnect_may_repeat(client, &flight->exchange, client->broken);
 }
 
 void di_flights_launch(dari_client *client)

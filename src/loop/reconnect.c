@@ -141,6 +141,13 @@ void di_reconnect_look(dari_client *client, const dari_exchange *exchange)
         di_client_receive(client);
 }
 
+bool di_reconnect_may_repeat(const dari_client *client, const dari_exchange *exchange, int error)
+{
+    bool lost = error == DARI_CLOSED || error == DARI_ERRNO;
+    return lost && error == client->broken && !client->reconnect.never && exchange->idempotent &&
+           exchange->repeats < DARI_REPEATS_MAX;
+}
+
 void di_reconnect_explain(const dari_client *client, dari_exchange *exchange)
 {
     const di_reconnect *reconnect = &client->reconnect;

@@ -50,6 +50,10 @@ uint64_t di_reconnect_due(const dari_client *client);
 /* Before the call begins to send: a connection that was idle may have been lost meanwhile. */
 void di_reconnect_look(dari_client *client, const dari_exchange *exchange);
 
+/* Whether the error is that of a lost connection after which an idempotent call may be sent again.
+ */
+bool di_reconnect_may_repeat(const dari_client *client, const dari_exchange *exchange, int error);
+
 /* Tells the exchange, whose time is over, why there is no connection. */
 void di_reconnect_explain(const dari_client *client, dari_exchange *exchange);
 

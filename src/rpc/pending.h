@@ -41,15 +41,21 @@ static inline di_pending_call **di_pending_slot(di_pending *pending, uint32_t xi
     return &pending->first_slots[xid & (DI_PENDING_SLOTS - 1)];
 }
 
-/* Gives the call the next xid and puts it in the table. */
-static inline void di_pending_add(di_pending *pending, di_pending_call *call)
+/* Puts the call in the table with the xid that it has. */
+static inline void di_pending_put(di_pending *pending, di_pending_call *call)
 {
     if (pending->count++ >= (pending->more_slots ? pending->slot_count : DI_PENDING_SLOTS))
         di_pending_grow(pending);
-    call->xid = pending->next_xid++;
     di_pending_call **slot = di_pending_slot(pending, call->xid);
     call->next = *slot;
     *slot = call;
+}
+
+/* Gives the call the next xid and puts it in the table. */
+static inline void di_pending_add(di_pending *pending, di_pending_call *call)
+{
+    call->xid = pending->next_xid++;
+    di_pending_put(pending, call);
 }
 
 static inline void di_pending_remove(di_pending *pending, di_pending_call *call)

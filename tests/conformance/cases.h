@@ -120,7 +120,13 @@
     X(versions_of_silent_servers) \
     X(interceptors_of_a_client) \
     X(interceptors_refuse_calls) \
-    X(interceptors_are_told_of_failures)
+    X(interceptors_are_told_of_failures) \
+    X(idempotent_calls_are_repeated) \
+    X(idempotent_calls_in_flight_are_repeated) \
+    X(repeats_are_limited) \
+    X(an_idempotent_call_without_a_server) \
+    X(a_rejection_after_a_repeat) \
+    X(threads_repeat_calls)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */

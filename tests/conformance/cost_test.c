@@ -181,6 +181,32 @@ static void a_null_call(void **state)
     end(&sides);
 }
 
+/* They are copied, into memory that is kept. */
+static void idempotent_calls_allocate_nothing(void **state)
+{
+    static const uint8_t bytes[3000];
+    (void)state;
+    pair_of_sides sides;
+    dari_call call = {0};
+    test_cost client = {0};
+    begin(&sides);
+    assert_int_equal(dari_client_idempotent(sides.client, &echo_1_interface, ECHO_DATA), 0);
+    for (int round = 0; round < 20; round++) {
+        opaque_data ret;
+        if (round == 10)
+            client = spent;
+        assert_int_equal(echo_data_1(sides.client,
+                                     &(opaque_data){3000, (uint8_t *)(uintptr_t)bytes}, &ret,
+                                     &call),
+                         0);
+        dari_call_reset(&call);
+    }
+    assert_int_equal(spent.allocations - client.allocations, 0);
+    assert_int_equal(spent.sends - client.sends, 10);
+    dari_call_end(&call);
+    end(&sides);
+}
+
 static void calls_with_memory_allocate_nothing(void **state)
 {
     static const uint32_t sizes[] = {10, 3000, 60000, 1 << 20};
@@ -344,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_null_call),
         cmocka_unit_test(calls_with_memory_allocate_nothing),
+        cmocka_unit_test(idempotent_calls_allocate_nothing),
         cmocka_unit_test(calls_in_flight_share_system_calls),
         cmocka_unit_test(a_large_message_takes_few_system_calls),
         cmocka_unit_test(neither_side_allocates),

@@ -522,11 +522,13 @@ static void *call_restlessly(void *argument)
     return NULL;
 }
 
-void threads_share_a_client_that_reconnects(test_fixture *fixture)
+static void cut_under_threads(test_fixture *fixture, bool idempotent)
 {
     enum { COUNT = 4 };
     fixture_serve(fixture);
     dari_client *client = fixture_connect(fixture, &eager);
+    if (idempotent)
+        assert_int_equal(dari_client_idempotent(client, &echo_1_interface, ADD), 0);
     pthread_t threads[COUNT];
     restless all[COUNT];
     for (int i = 0; i < COUNT; i++) {
@@ -552,8 +554,19 @@ void threads_share_a_client_that_reconnects(test_fixture *fixture)
         pthread_join(threads[i], NULL);
         assert_int_equal(all[i].wrong, 0);
     }
+    let_idle(client);
     check_add(client);
     assert_int_equal(client->pending.count, 0);
     assert_int_equal(client->engaged, 0);
     dari_client_close(client);
+}
+
+void threads_share_a_client_that_reconnects(test_fixture *fixture)
+{
+    cut_under_threads(fixture, false);
+}
+
+void threads_repeat_calls(test_fixture *fixture)
+{
+    cut_under_threads(fixture, true);
 }

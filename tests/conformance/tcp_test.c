@@ -10,7 +10,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +20,13 @@
 #include <unistd.h>
 
 /* The stand-in: "several.test" has two addresses, the first of which nobody listens at; lookups of
- * "slow.test" wait until they are released, as those of a resolver that does not answer. */
+ * "slow.test" wait until they are released, as those of a resolver that does not answer, and so do
+ * those of "once.test" after the first one. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool released;
 static unsigned slow_lookups, ended_lookups;
+static atomic_bool looked_up_once;
 
 /* The linker puts __wrap_getaddrinfo in the place of getaddrinfo: --wrap. */
 int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
@@ -44,9 +48,12 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
             (*result)->ai_next = second;
         return error;
     }
-    if (strcmp(host, "slow.test") == 0) {
+    if (strcmp(host, "once.test") == 0 && !atomic_exchange(&looked_up_once, true))
+        return __real_getaddrinfo("127.0.0.1", port, hints, result);
+    if (strcmp(host, "slow.test") == 0 || strcmp(host, "once.test") == 0) {
         pthread_mutex_lock(&lock);
         slow_lookups++;
+        pthread_cond_broadcast(&changed);
         while (!released)
             pthread_cond_wait(&changed, &lock);
         ended_lookups++;
@@ -188,6 +195,18 @@ static void a_silent_address_leaves_time_for_the_next(void **state)
     close(open);
 }
 
+/* Abandoned lookups end by themselves, and give their memory back. */
+static void release_lookups(void)
+{
+    pthread_mutex_lock(&lock);
+    released = true;
+    pthread_cond_broadcast(&changed);
+    while (ended_lookups < slow_lookups)
+        pthread_cond_wait(&changed, &lock);
+    released = false;
+    pthread_mutex_unlock(&lock);
+}
+
 static void a_deadline_covers_the_lookup(void **state)
 {
     (void)state;
@@ -201,13 +220,48 @@ static void a_deadline_covers_the_lookup(void **state)
     assert_string_equal(dari_call_message(&call),
                         "tcp://slow.test:1: connect: deadline of 20 ms passed");
     dari_call_end(&call);
-    /* The abandoned lookup ends by itself, and gives its memory back. */
+    release_lookups();
+}
+
+static void count_end(void *user, dari_call *call)
+{
+    int *errors = user;
+    errors[call->error == DARI_DEADLINE]++;
+}
+
+/* Connecting again, a name is looked up without end: nobody is blocked, and the client can go. */
+static void a_lookup_blocks_no_loop(void **state)
+{
+    (void)state;
+    test_fixture fixture = {.scheme = &schemes[2]};
+    char address[64];
+    dari_client *client = NULL;
+    dari_call call = DARI_CALL(.deadline_ns = 40 * DARI_MS);
+    int errors[2] = {0, 0};
+    fixture_begin(&fixture);
+    fixture_serve(&fixture);
+    snprintf(address, sizeof address, "tcp://once.test%s", strrchr(fixture.address, ':'));
+    assert_int_equal(dari_connect(address, NULL, &client), 0);
+    int descriptor = dari_client_descriptor(client);
+    fixture_stop(&fixture);
+    struct pollfd one = {.fd = descriptor, .events = POLLIN};
+    assert_int_equal(poll(&one, 1, 10000), 1);
+    assert_int_equal(dari_client_dispatch(client), 0);
+    assert_int_equal(nothing_1_start(client, &call, count_end, errors), 0);
+    assert_int_equal(dari_client_wait(client, 10 * DARI_S), 0);
+    assert_int_equal(errors[1], 1);
+    assert_false(call.may_have_run);
+    assert_int_equal(nothing_1_start(client, &call, count_end, errors), 0);
     pthread_mutex_lock(&lock);
-    released = true;
-    pthread_cond_broadcast(&changed);
-    while (ended_lookups < slow_lookups)
+    while (slow_lookups == ended_lookups)
         pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
+    dari_client_close(client);
+    assert_int_equal(errors[0], 1);
+    assert_int_equal(call.error, DARI_CLOSED);
+    release_lookups();
+    dari_call_end(&call);
+    fixture_end(&fixture);
 }
 
 static void a_name_can_be_listened_at(void **state)
@@ -260,6 +314,7 @@ int main(void)
         cmocka_unit_test(the_addresses_of_a_name_are_tried_in_order),
         cmocka_unit_test(a_silent_address_leaves_time_for_the_next),
         cmocka_unit_test(a_deadline_covers_the_lookup),
+        cmocka_unit_test(a_lookup_blocks_no_loop),
         cmocka_unit_test(a_name_can_be_listened_at),
         cmocka_unit_test(an_address_of_another_machine),
         cmocka_unit_test(messages_are_not_delayed),
