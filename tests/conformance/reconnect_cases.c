@@ -41,6 +41,14 @@ static unsigned fruitless(dari_client *client)
     return count;
 }
 
+static bool is_connecting(dari_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    bool is = client->reconnect.attempt != NULL;
+    pthread_mutex_unlock(&client->lock);
+    return is;
+}
+
 static void await_attempts(dari_client *client, unsigned count)
 {
     uint64_t until = di_now() + 10 * DARI_S;
@@ -90,6 +98,13 @@ static int start(dari_client *client, flying *one)
     return add_1_start(client, &(pair){20, 3}, &one->call, take_sum, one);
 }
 
+/* Makes progress until the call has ended, which is not the last one. */
+static void await_end(dari_client *client, const flying *one)
+{
+    while (!one->ended)
+        assert_int_equal(dari_client_wait(client, DARI_MS), DARI_DEADLINE);
+}
+
 static void end_all(flying *all, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -124,7 +139,7 @@ void a_call_right_after_the_loss(test_fixture *fixture)
     check_add(client);
     fixture_stop(fixture);
     fixture_serve(fixture);
-    client->reconnect.used = di_now();
+    client->reconnect.used = UINT64_MAX; /* it is not taken for idle */
     assert_int_equal(nothing_1(client, &call), DARI_CLOSED);
     assert_int_equal(call.may_have_run, strncmp(fixture->address, "tcp:", 4) == 0);
     assert_int_equal(nothing_1(client, &call), 0);
@@ -162,21 +177,21 @@ void a_deadline_without_a_server(test_fixture *fixture)
 {
     fixture_serve(fixture);
     dari_client *client = fixture_connect(fixture, &eager);
-    dari_call call = DARI_CALL(.deadline_ns = 50 * DARI_MS);
+    dari_call call = DARI_CALL(.deadline_ns = 300 * DARI_MS);
     fixture_stop(fixture);
     let_idle(client);
     uint64_t before = di_now();
     assert_int_equal(nothing_1(client, &call), DARI_DEADLINE);
-    assert_in_range(di_now() - before, 50 * DARI_MS, 10 * DARI_S);
+    assert_in_range(di_now() - before, 300 * DARI_MS, 10 * DARI_S);
     assert_false(call.may_have_run);
     assert_int_equal(call.fault.error, DARI_REFUSED);
     check_message(
         fixture, &call,
         fixture->scheme->has_path
-            ? "NOTHING: deadline of 50 ms passed, not connected: nobody listens there (No such "
+            ? "NOTHING: deadline of 300 ms passed, not connected: nobody listens there (No such "
               "file "
               "or directory)"
-            : "NOTHING: deadline of 50 ms passed, not connected: nobody listens there (Connection "
+            : "NOTHING: deadline of 300 ms passed, not connected: nobody listens there (Connection "
               "refused)");
     dari_client_close(client);
     dari_call_end(&call);
@@ -397,19 +412,19 @@ void the_ends_of_calls_that_wait(test_fixture *fixture)
     fixture_stop(fixture);
     assert_int_equal(dari_client_wait(client, 0), 0);
     let_idle(client);
-    all[0].call.deadline_ns = 20 * DARI_MS;
+    all[0].call.deadline_ns = 300 * DARI_MS;
     all[1].call.cancel = cancel;
     for (int i = 0; i < 5; i++)
         assert_int_equal(start(client, &all[i]), 0);
     assert_int_equal(start(client, &all[5]), DARI_FULL);
     assert_false(all[5].call.may_have_run);
-    assert_int_equal(dari_client_wait(client, 40 * DARI_MS), DARI_DEADLINE);
+    await_end(client, &all[0]);
     assert_int_equal(all[0].error, DARI_DEADLINE);
     assert_false(all[0].call.may_have_run);
     assert_int_equal(all[0].call.fault.error, DARI_REFUSED);
     assert_int_equal(all[1].ended, 0);
     dari_cancel_now(cancel);
-    assert_int_equal(dari_client_wait(client, DARI_MS), DARI_DEADLINE);
+    await_end(client, &all[1]);
     assert_int_equal(all[1].error, DARI_CANCELLED);
     assert_false(all[1].call.may_have_run);
     assert_int_equal(client->flights.grounded_size, 3 * 48);
@@ -434,7 +449,7 @@ void connecting_blocks_nobody(test_fixture *fixture)
 {
     di_listener *silent = raw_listen(fixture);
     dari_client *client =
-        fixture_connect(fixture, &(dari_client_options){.connect_ns = 200 * DARI_MS});
+        fixture_connect(fixture, &(dari_client_options){.connect_ns = 600 * DARI_MS});
     raw_close(raw_accept(silent));
     assert_int_equal(listen(silent->descriptor, 0), 0);
     dari_client *fillers[8] = {NULL};
@@ -447,9 +462,8 @@ void connecting_blocks_nobody(test_fixture *fixture)
     dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_MS);
     let_idle(client);
     assert_int_equal(start(client, &one), 0);
-    assert_non_null(client->reconnect.attempt);
     assert_int_equal(dari_client_dispatch(client), 0);
-    assert_non_null(client->reconnect.attempt); /* and dispatch has not waited for it */
+    assert_true(is_connecting(client)); /* and dispatch has not waited for it */
     assert_int_equal(nothing_1(client, &call), DARI_DEADLINE);
     assert_int_equal(dari_client_wait(client, 10 * DARI_S), 0);
     assert_int_equal(one.error, DARI_DEADLINE);
