@@ -46,7 +46,8 @@ typedef struct dari_call {
                            PROG_MISMATCH, PROC_UNAVAIL or GARBAGE_ARGS */
     uint32_t low, high; /* DARI_PROGRAM_MISMATCH, DARI_RPC_MISMATCH: the versions that are there */
     uint32_t auth_status;           /* DARI_AUTH: enum auth_stat of RFC 5531, section 9 */
-    dari_fault fault;               /* a value or message that is wrong: which field, and how */
+    dari_fault fault;               /* a value or message that is wrong: which field, and how;
+                                       DARI_DEADLINE: why there was no connection, if so */
     uint64_t allowed_ns;            /* the deadline that applied */
     const char *procedure;          /* static: its name in the interface file; or what was done */
     char peer[DARI_CALL_PEER_SIZE]; /* the address of the other side, cut where it is longer */

@@ -6,12 +6,13 @@
  *
  * Where the connection is lost, calls that were sent fail with DARI_CLOSED, and their contexts say
  * whether they may have run: nothing is sent twice, except as dari_client_idempotent says. The next
- * call connects again, to the same
- * address. It waits for that within its deadline, a call in flight without blocking anybody; where
- * the deadline passes first, it fails with DARI_DEADLINE, has not run, and fault.error and
- * system_error say why there was no connection. The first attempt is made at once, the next ones
- * after times that double, each shorter by up to a half by chance, until a call has been answered:
- * see dari_client_options. A thread connects, which lasts only as long as that takes.
+ * call connects again, to the same address; rpcbind is asked again where that has no port. The call
+ * waits for that within its deadline, one in flight without blocking anybody; where the deadline
+ * passes first, it fails with DARI_DEADLINE, has not run, and fault.error and system_error say why
+ * there was no connection. The first attempt is made at once, the next ones after times that
+ * double, each shorter by up to a half by chance, until a call has been answered: see
+ * dari_client_options. A thread connects, which lasts only as long as that takes. That a connection
+ * which lay idle is lost, the next call finds out before it is sent.
  *
  * For a procedure ADD there are three functions:
  *
@@ -105,12 +106,14 @@ typedef struct dari_client_options {
                             has no port; NULL: port 111 of the host */
     const struct dari_interface *interface; /* what will be called, "&calc_1_interface"; NULL: the
                               first call tells */
+    dari_call *call; /* NULL, or the context whose deadline limits connecting (name look-up
+                        included) and which receives the details of a failure */
+
+    /* Connecting again. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */
     uint64_t backoff_first_ns; /* 0: DARI_BACKOFF_FIRST_DEFAULT_NS */
     uint64_t backoff_max_ns;   /* 0: DARI_BACKOFF_MAX_DEFAULT_NS */
-    uint64_t connect_ns;       /* of one attempt to connect again; 0: DARI_CONNECT_DEFAULT_NS */
-    dari_call *call; /* NULL, or the context whose deadline limits connecting (name look-up
-                        included) and which receives the details of a failure */
+    uint64_t connect_ns;       /* of one attempt; 0: DARI_CONNECT_DEFAULT_NS */
 } dari_client_options;
 
 /* Connects to `address`: "unix:/path", "unix:@name", "tcp://host[:port]", "udp://host[:port]".
@@ -118,7 +121,8 @@ typedef struct dari_client_options {
  * outlives its deadline ends in the background, in a thread that nobody waits for.
  *
  * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
- * gets DARI_REFUSED where the other host says that nobody listens.
+ * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket
+ * itself counts as a lost connection.
  *
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
  * that will be called. Which one that is the first call tells, a started one too: it connects,
