@@ -361,7 +361,7 @@ static void run_shared(test_scene *scene)
 static void run_connect(test_scene *scene)
 {
     dari_call call = {0};
-    dari_client_options options = {.call = &call, .deadline_ns = PATIENCE_NS};
+    dari_client_options options = {.call = &call, .deadline_ns = PATIENCE_NS, .no_reconnect = true};
     int error = dari_connect(scene->fixture.address, &options, &scene->client);
     check(scene, error == 0 || !scene->harmless, "connecting: %s", dari_call_message(&call));
     check(scene,
@@ -481,7 +481,8 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
     di_connection *other = raise_server(scene);
     if (!kind->connects)
         scene->client =
-            fixture_connect(&scene->fixture, &(dari_client_options){.deadline_ns = PATIENCE_NS});
+            fixture_connect(&scene->fixture, &(dari_client_options){.deadline_ns = PATIENCE_NS,
+                                                                    .no_reconnect = true});
     if (server == SERVER_LATER)
         pthread_create(&scene->answerer, NULL, answer_all, scene);
     if (kind->run == run_shared)
