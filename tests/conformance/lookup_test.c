@@ -273,6 +273,38 @@ static void a_server_that_is_gone(void **state)
     says(HOST ": ADD: nobody listens there (Connection refused)");
 }
 
+static void answer_with(const char *answer)
+{
+    pthread_mutex_lock(&with.rpcbind.lock);
+    with.rpcbind.answer = answer;
+    pthread_mutex_unlock(&with.rpcbind.lock);
+}
+
+/* Where the connection is lost, the server may have another port when it is back. */
+static void a_server_that_comes_back_elsewhere(void **state)
+{
+    (void)state;
+    test_fixture next = {.scheme = &schemes[2]};
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(try_add(), 0);
+    fixture_begin(&next);
+    fixture_serve(&next);
+    fixture_stop(&with.server);
+    strcpy(with.server.address, next.address);
+    answer_with(universal("127.0.0.1"));
+    with.client->reconnect.used = 0;
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(with.rpcbind.calls[4], 2);
+    fixture_end(&next);
+    answer_with("");
+    with.client->reconnect.used = 0;
+    with.call.deadline_ns = 30 * DARI_MS;
+    assert_int_equal(try_add(), DARI_DEADLINE);
+    assert_int_equal(with.call.fault.error, DARI_NOT_REGISTERED);
+    says(HOST ": ADD: deadline of 30 ms passed, not connected: rpcbind does not know the program");
+    assert_false(with.call.may_have_run);
+}
+
 /* Rpcbind is believed about the port alone. */
 static void the_host_is_the_one_in_the_address(void **state)
 {
@@ -450,6 +482,7 @@ int main(void)
         CASE(a_port_that_is_too_large),
         CASE(rpcbind_refuses_every_version),
         CASE(a_server_that_is_gone),
+        CASE(a_server_that_comes_back_elsewhere),
         CASE(the_host_is_the_one_in_the_address),
         CASE(each_address_of_a_name_is_asked),
         CASE(version_2_has_no_ipv6),

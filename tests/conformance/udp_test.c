@@ -5,9 +5,11 @@
 #include "support/relay.h"
 
 #include "base/clock.h"
+#include "loop/client.h"
 
 #include <arpa/inet.h>
 #include <dari/counters.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -409,6 +411,100 @@ static void a_refusal_is_not_the_end(void **state)
     fixture_end(&fixture);
 }
 
+/* The socket itself fails: that loses the connection, and another socket takes its place. */
+static void a_broken_socket_is_replaced(void **state)
+{
+    (void)state;
+    test_fixture fixture = {0};
+    int32_t sum = 0;
+    dari_call call = {0};
+    serve(&fixture);
+    dari_client *client = fixture_connect(&fixture, NULL);
+    assert_int_equal(add_1(client, &(pair){1, 2}, &sum, NULL), 0);
+    shutdown(client->channel.connection->descriptor, SHUT_RDWR);
+    assert_int_equal(add_1(client, &(pair){2, 2}, &sum, &call), DARI_ERRNO);
+    assert_int_equal(call.system_error, EPIPE);
+    assert_false(call.may_have_run);
+    assert_int_equal(add_1(client, &(pair){3, 2}, &sum, &call), 0);
+    assert_int_equal(sum, 5);
+    assert_int_equal(dari_client_idempotent(client, &echo_1_interface, ADD), 0);
+    shutdown(client->channel.connection->descriptor, SHUT_RDWR);
+    assert_int_equal(add_1(client, &(pair){4, 2}, &sum, &call), 0);
+    assert_int_equal(sum, 6);
+    dari_call_end(&call);
+    dari_client_close(client);
+    fixture_end(&fixture);
+}
+
+/* What the next socket sends is sent again there, too, and only there. */
+static void a_call_on_the_next_socket_is_sent_again(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint8_t first[128], again[128], reply[64];
+    struct sockaddr_in from;
+    int32_t sum = 0;
+    dari_call call = {0};
+    int server = open_socket(0, &port);
+    dari_client *client = connect_to_port(port, &(dari_client_options){.retry_ns = SOON_NS});
+    assert_int_equal(dari_client_idempotent(client, &echo_1_interface, ADD), 0);
+    assert_int_equal(add_1_start(client, &(pair){3, 4}, &call, take_sum, &sum), 0);
+    await_datagram(client, server);
+    size_t size = take(server, first, sizeof first, &from);
+    in_port_t old = from.sin_port;
+    shutdown(client->channel.connection->descriptor, SHUT_RDWR);
+    for (int i = 0; i < 3; i++) {
+        await_datagram(client, server);
+        assert_int_equal(take(server, again, sizeof again, &from), size);
+        assert_memory_equal(again, first, size);
+        assert_int_not_equal(from.sin_port, old);
+    }
+    assert_int_equal(client->flights.flying, 1);
+    uint8_t *end = raw_reply(reply, dari_get_u32(first));
+    dari_put_u32(end, 7);
+    give(server, reply, (size_t)(end + 4 - reply), &from);
+    assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
+    assert_int_equal(sum, 7);
+    dari_call_end(&call);
+    dari_client_close(client);
+    close(server);
+}
+
+/* A client that was idle looks at its socket before a call: what has come late is dropped there, as
+ * it is elsewhere. */
+static void late_replies_before_a_call(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint8_t bytes[128], reply[64];
+    struct sockaddr_in from;
+    int32_t sum = 0;
+    dari_call call = {.deadline_ns = SOON_NS};
+    int server = open_socket(0, &port);
+    dari_client *client = connect_to_port(port, NULL);
+    assert_int_equal(add_1(client, &(pair){3, 4}, &sum, &call), DARI_DEADLINE);
+    take(server, bytes, sizeof bytes, &from);
+    uint8_t *end = raw_reply(reply, dari_get_u32(bytes));
+    dari_put_u32(end, 1);
+    for (int i = 0; i < 3; i++)
+        give(server, reply, (size_t)(end + 4 - reply), &from);
+    client->reconnect.used = 0;
+    call.deadline_ns = 0;
+    assert_int_equal(add_1_start(client, &(pair){5, 6}, &call, take_sum, &sum), 0);
+    assert_int_equal(client->pending.dropped, 1);
+    await_datagram(client, server);
+    take(server, bytes, sizeof bytes, &from);
+    raw_reply(reply, dari_get_u32(bytes));
+    dari_put_u32(end, 11);
+    give(server, reply, (size_t)(end + 4 - reply), &from);
+    assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
+    assert_int_equal(sum, 11);
+    assert_int_equal(client->pending.dropped, 3);
+    dari_call_end(&call);
+    dari_client_close(client);
+    close(server);
+}
+
 static void deadline_of_a_silent_server(void **state)
 {
     (void)state;
@@ -582,6 +678,9 @@ int main(void)
         cmocka_unit_test(rubbish_does_not_end_the_service),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(a_refusal_is_not_the_end),
+        cmocka_unit_test(a_broken_socket_is_replaced),
+        cmocka_unit_test(a_call_on_the_next_socket_is_sent_again),
+        cmocka_unit_test(late_replies_before_a_call),
         cmocka_unit_test(deadline_of_a_silent_server),
         cmocka_unit_test(a_caller_is_told_by_its_address),
         cmocka_unit_test(finishing_lets_calls_end),
