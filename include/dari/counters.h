@@ -67,8 +67,9 @@ typedef struct dari_counters {
     uint64_t bytes_in, bytes_out; /* messages with their record marks; in: read from what arrived;
                                      out: a server's replies, the sent part of a client's calls */
     uint64_t dropped;  /* replies that nobody waited for: late, to one-way calls, never asked for */
-    uint64_t repeated; /* messages of calls that a client sent again, or that came to a server again
-                          and were not run again (udp://); in `calls` they are one */
+    uint64_t repeated; /* messages of calls that a client sent again (udp://, idempotent ones), or
+                          that came to a server again and were not run again (udp://); in `calls`
+                          they are one */
     uint64_t connections_open, connections_accepted; /* of a server */
     uint64_t connections_refused;                    /* closed at once: their peer had too many */
     uint32_t procedure_count;

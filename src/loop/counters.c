@@ -152,8 +152,10 @@ int dari_client_counters(dari_client *client, dari_counters *ret_counters)
     if (error < 0)
         return error;
     pthread_mutex_lock(&client->lock);
-    ret_counters->bytes_in = client->channel.shown;
-    ret_counters->bytes_out = di_channel_sent(&client->channel);
+    ret_counters->bytes_in = client->reconnect.bytes_in + client->channel.shown;
+    ret_counters->bytes_out = client->reconnect.bytes_out;
+    if (client->channel.connection)
+        ret_counters->bytes_out += di_channel_sent(&client->channel);
     ret_counters->dropped = client->pending.dropped;
     ret_counters->repeated = client->repeated;
     pthread_mutex_unlock(&client->lock);

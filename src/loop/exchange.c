@@ -293,6 +293,7 @@ static int send_until_answered(dari_exchange *exchange, di_waiter *waiter, const
         if (error < 0)
             break;
         memcpy(client->message, copy->memory, copy->kept_size);
+        client->repeated += exchange->repeats > 0;
         error = send_and_wait(exchange, waiter);
     }
     exchange->may_have_run |= exchange->repeats > 0;

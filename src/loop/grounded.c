@@ -74,6 +74,7 @@ void di_flights_launch(dari_client *client)
             continue;
         }
         di_flight_unground(client, flight);
+        client->repeated += flight->exchange.repeats > 0;
         memcpy(room, flight->memory, flight->kept_size);
         flight->before = channel->committed;
         di_channel_commit(channel, room, flight->kept_size);

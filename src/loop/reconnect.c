@@ -98,6 +98,8 @@ void di_reconnect_step(dari_client *client)
 /* Puts the new connection in the place of the lost one. */
 static void renew(dari_client *client, di_connection *connection)
 {
+    client->reconnect.bytes_in += client->channel.shown;
+    client->reconnect.bytes_out += di_channel_sent(&client->channel);
     di_channel_close(&client->channel);
     di_channel_init(&client->channel, connection, client->reach.message_max);
     client->broken = client->broken_cause = 0;

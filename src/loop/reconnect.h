@@ -29,6 +29,8 @@ typedef struct di_reconnect {
     uint64_t chance;           /* the state of a random sequence */
     unsigned waiting;          /* threads that wait for the connection */
     uint64_t used;             /* when the last call began */
+    uint64_t bytes_in;         /* of the connections that are gone, */
+    uint64_t bytes_out;        /* and sent by them */
     int error;                 /* why there is no connection, */
     di_failure failure;        /* and the details */
 } di_reconnect;

@@ -67,6 +67,7 @@ void idempotent_calls_are_repeated(test_fixture *fixture)
     pthread_join(lone.thread, NULL);
     assert_int_equal(lone.result, 0);
     assert_int_equal(lone.sum, 3);
+    assert_int_equal(client->repeated, 1);
     /* Another procedure is not: NOTHING. */
     dari_call call = {0};
     client->reconnect.used = UINT64_MAX; /* it is not taken for idle */
@@ -101,6 +102,7 @@ void idempotent_calls_in_flight_are_repeated(test_fixture *fixture)
     }
     fixture_stop(fixture);
     assert_in_range(fixture->entered, COUNT + 1, 2 * COUNT);
+    assert_int_equal(client->repeated, COUNT);
     assert_int_equal(client->pending.count, 0);
     dari_client_close(client);
 }

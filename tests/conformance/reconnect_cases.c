@@ -128,6 +128,11 @@ void a_server_comes_back(test_fixture *fixture)
         check_echo(client, 100000);
     }
     assert_int_equal(count_descriptors(), descriptors);
+    dari_counters counters;
+    assert_int_equal(dari_client_counters(client, &counters), 0);
+    assert_true(counters.bytes_in > 500000);
+    assert_true(counters.bytes_out > 500000);
+    dari_counters_end(&counters);
     dari_client_close(client);
 }
 
