@@ -141,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char address[128];
     flying all[IN_FLIGHT_MAX] = {0};
     dari_client *client = NULL;
-    dari_client_options options = {.message_max = LIMIT};
+    dari_client_options options = {.message_max = LIMIT, .no_reconnect = true};
     if (size < HEAD)
         return 0;
     unsigned count = data[0] % (IN_FLIGHT_MAX + 1);
