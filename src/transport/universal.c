@@ -42,8 +42,8 @@ int di_universal_write(const di_socket_address *address, char ret_text[DI_UNIVER
     if (!inet_ntop(family, bytes, host, sizeof host))
         return DARI_ADDRESS;
     unsigned port = di_socket_port(address);
-    snprintf(ret_text, DI_UNIVERSAL_SIZE, "%s.%u.%u", host, port >> 8, port & 255);
-    return 0;
+    int size = snprintf(ret_text, DI_UNIVERSAL_SIZE, "%s.%u.%u", host, port >> 8, port & 255);
+    return size < DI_UNIVERSAL_SIZE ? 0 : DARI_ADDRESS;
 }
 
 /* Reads a number of 0 to 255 that ends at `end`. */
