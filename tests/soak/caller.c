@@ -90,6 +90,8 @@ void connection_open(ledger *book, connection *link, dice *luck)
     dari_client_options options = {.call = &call};
     if (roll(luck, 4) == 0)
         options.queued_max = (size_t)16 << 10;
+    /* A server that is replaced has other ports: nobody is to wait for the old ones. */
+    options.no_reconnect = strncmp(address, "unix:", 5) != 0;
     link->lossy = strncmp(address, "udp:", 4) == 0;
     link->narrow = link->lossy || roll(luck, 8) == 0;
     if (link->narrow)
