@@ -15,6 +15,8 @@ typedef struct connection {
     uint32_t replaced; /* servers, before it was made */
     bool narrow;       /* large calls are refused */
     bool lossy;        /* messages may be lost, and come in another order */
+    bool comes_back;   /* where it is lost, it is made again: an answer says nothing of the notes
+                          before */
     atomic_bool closing;
     atomic_uint in_flight;
     pthread_rwlock_t loop; /* one loop at a time, or any number of waits */
