@@ -223,7 +223,7 @@ static void a_bad_network_between_hosts(void **state)
     static const relay_options networks[] = {
         {.seed = 11, .lost = 200, .doubled = 100, .delayed = 500, .delay_ms = 10},
         {.seed = 12, .lost = 0, .doubled = 1000, .delayed = 1000, .delay_ms = 30},
-        {.seed = 13, .lost = 600, .delayed = 100, .delay_ms = 5},
+        {.seed = 13, .lost = 400, .delayed = 100, .delay_ms = 5},
     };
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
         char address[64];
@@ -235,7 +235,7 @@ static void a_bad_network_between_hosts(void **state)
         assert_non_null(relay);
         snprintf(address, sizeof address, "udp://127.0.0.1:%u", port);
         dari_client *client = connect_to(address, 10 * DARI_MS);
-        one_call *calls = start_calls(client, 20 * SECOND_NS);
+        one_call *calls = start_calls(client, 3 * SECOND_NS);
         assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
         dari_client_close(client);
         relay_stop(relay);

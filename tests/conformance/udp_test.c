@@ -654,7 +654,7 @@ static void a_bad_network_runs_no_call_twice(void **state)
 {
     (void)state;
     const relay_options bad = {
-        .seed = 1, .lost = 300, .doubled = 200, .delayed = 300, .delay_ms = 20};
+        .seed = 1, .lost = 150, .doubled = 200, .delayed = 300, .delay_ms = 20};
     check_network(&bad, 0, UINT64_C(20000000000));
     check_network(&bad, 2, UINT64_C(20000000000));
 }
