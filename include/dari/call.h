@@ -54,6 +54,8 @@ typedef struct dari_call {
 
     /* The result's memory: everything that a result points to. */
     dari_arena arena;
+    void *held;  /* large replies that the result points into, */
+    void *spare; /* and memory for further ones; both are the library's own */
 
     char text[DARI_CALL_TEXT_SIZE]; /* what dari_call_message wrote */
 } dari_call;

@@ -99,7 +99,8 @@ typedef struct dari_client_options {
     size_t message_max;   /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT */
     size_t queued_max;    /* bytes that may wait to be sent before a call is no longer added to
                              them; 0: DARI_CLIENT_QUEUED_MAX_DEFAULT */
-    size_t decode_budget; /* bytes of memory for one result; 0: DARI_DECODE_BUDGET_DEFAULT */
+    size_t decode_budget; /* bytes of memory for one result, beside its message; 0:
+                             DARI_DECODE_BUDGET_DEFAULT */
     uint32_t accept;      /* enum dari_accept: what is tolerated in results */
     dari_tcp_options tcp;
     const char *rpcbind; /* the address of the rpcbind that is asked where the client's address

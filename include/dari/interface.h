@@ -43,8 +43,9 @@ typedef struct dari_interface {
 /* The client's side of one call. Errors stick: after one, each step does nothing, and the end
  * returns it. */
 typedef struct dari_exchange {
-    dari_encoder encoder; /* for the argument */
-    dari_decoder decoder; /* for the result, once the reply is there */
+    dari_encoder encoder;       /* for the argument, */
+    dari_references references; /* and what of it was not copied */
+    dari_decoder decoder;       /* for the result, once the reply is there */
     dari_client *client;
     const dari_interface *interface;
     const dari_procedure *procedure;
@@ -56,6 +57,7 @@ typedef struct dari_exchange {
     void *counters;    /* of the procedure, once the call is counted */
     uint8_t *argument; /* where the argument goes */
     void *reply;       /* the message that the reply lies in */
+    void *borrowed;    /* or the memory of the connection, for the call context; or NULL */
     uint32_t xid;
     int error;
     int system_error;

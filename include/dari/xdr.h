@@ -9,6 +9,7 @@
  *
  * Encoding takes two steps: xdr_size_T returns the number of bytes or a negative error, and
  * xdr_encode_T writes exactly that many and returns the end. The value must not change in between.
+ * Large opaque data need not be written: an encoder may note where it is, for whoever sends it.
  * Decoding returns the end of what was read, or NULL: the decoder's fault then says what is wrong
  * where. All memory comes from the decoder's arena; nothing is freed one by one.
  *
@@ -76,9 +77,27 @@ typedef struct dari_fault {
  * "byte 24: entry.name: longer than the interface declares (300, at most 255)". */
 char *dari_fault_text(const dari_fault *fault, char *text, size_t size);
 
+/* Opaque data that encoding left where it is: `size` bytes at `data`, whose place is at `at`. */
+typedef struct dari_reference {
+    uint8_t *at;
+    const uint8_t *data;
+    uint32_t size;
+} dari_reference;
+
+/* Less than that is always copied; and so is what comes after so many references. */
+#define DARI_REFERENCE_MIN ((uint32_t)64 << 10)
+#define DARI_REFERENCES_MAX 4u
+
+typedef struct dari_references {
+    uint32_t count;
+    dari_reference items[DARI_REFERENCES_MAX]; /* in the order of their places */
+} dari_references;
+
 typedef struct dari_encoder {
-    dari_fault fault; /* the first fault that sizing found */
-    uint32_t depth;   /* levels that may still be entered */
+    dari_fault fault;            /* the first fault that sizing found */
+    uint32_t depth;              /* levels that may still be entered */
+    dari_references *references; /* takes large opaque data, which is not copied then; NULL: all
+                                    is written */
 } dari_encoder;
 
 typedef struct dari_decoder {
@@ -311,7 +330,8 @@ static inline bool dari_add_array(dari_encoder *encoder, int64_t *sum, uint32_t 
 /* Writes `size` bytes and zero padding, without a length word: opaque[n]. */
 uint8_t *dari_put_bytes(uint8_t *at, const void *data, uint32_t size);
 
-uint8_t *dari_put_opaque(uint8_t *at, dari_opaque value);
+/* The encoder may refer to the bytes instead of writing them. */
+uint8_t *dari_put_opaque(dari_encoder *encoder, uint8_t *at, dari_opaque value);
 uint8_t *dari_put_string(uint8_t *at, const char *value);
 uint8_t *dari_put_text(uint8_t *at, dari_text value);
 
@@ -378,9 +398,8 @@ static inline int64_t xdr_size_dari_netbuf(dari_encoder *encoder, const dari_net
 static inline uint8_t *xdr_encode_dari_netbuf(dari_encoder *encoder, uint8_t *at,
                                               const dari_netbuf *value)
 {
-    (void)encoder;
     dari_put_u32(at, value->maxlen);
-    return dari_put_opaque(at + 4, value->buf);
+    return dari_put_opaque(encoder, at + 4, value->buf);
 }
 
 static inline const uint8_t *xdr_decode_dari_netbuf(dari_decoder *decoder, const uint8_t *at,

@@ -52,8 +52,10 @@ DARI_INLINE uint8_t *dari_inline_put_bytes(uint8_t *at, const void *data, uint32
     return end;
 }
 
-DARI_INLINE uint8_t *dari_inline_put_opaque(uint8_t *at, dari_opaque value)
+DARI_INLINE uint8_t *dari_inline_put_opaque(dari_encoder *encoder, uint8_t *at, dari_opaque value)
 {
+    if (value.size > DARI_INLINE_MAX)
+        return dari_put_opaque(encoder, at, value);
     dari_put_u32(at, value.size);
     return dari_inline_put_bytes(at + 4, value.data, value.size);
 }

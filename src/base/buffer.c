@@ -3,7 +3,6 @@
 
 #include <dari/error.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The next room for `needed` bytes: half as much again as before, so that growing byte by byte
@@ -18,6 +17,35 @@ static size_t next_room(const di_buffer *buffer, size_t needed)
     return room < buffer->cap ? room : buffer->cap;
 }
 
+/* Moves the contents to other memory. */
+static void move(di_buffer *buffer, di_hold *hold)
+{
+    size_t used = di_buffer_size(buffer);
+    if (used)
+        memcpy(hold->memory, buffer->data + buffer->begin, used);
+    if (buffer->data)
+        di_hold_release(di_buffer_hold(buffer));
+    buffer->data = hold->memory;
+    buffer->room = hold->room < buffer->cap ? hold->room : buffer->cap;
+    buffer->begin = 0;
+    buffer->end = used;
+}
+
+void di_buffer_lend(di_buffer *buffer, di_hold *hold)
+{
+    move(buffer, hold);
+}
+
+void di_buffer_use_pool(di_buffer *buffer, size_t size)
+{
+    size_t used = di_buffer_size(buffer);
+    if (!buffer->pool || size <= di_buffer_room(buffer) || size > buffer->cap - used)
+        return;
+    di_hold *hold = di_pool_take(buffer->pool, used + size);
+    if (hold)
+        move(buffer, hold);
+}
+
 int di_buffer_make_room(di_buffer *buffer, size_t size)
 {
     size_t used = di_buffer_size(buffer);
@@ -26,38 +54,32 @@ int di_buffer_make_room(di_buffer *buffer, size_t size)
     size_t needed = used + size;
     if (buffer->data && needed <= buffer->room) {
         memmove(buffer->data, buffer->data + buffer->begin, used);
-    } else {
-        size_t room = next_room(buffer, needed);
-        uint8_t *data = malloc(room);
-        if (!data)
-            return DARI_NO_MEMORY;
-        if (used)
-            memcpy(data, buffer->data + buffer->begin, used);
-        free(buffer->data);
-        buffer->data = data;
-        buffer->room = room;
+        buffer->begin = 0;
+        buffer->end = used;
+        return 0;
     }
-    buffer->begin = 0;
-    buffer->end = used;
+    di_hold *hold = di_pool_take(buffer->pool, needed);
+    if (!hold)
+        hold = di_hold_create(buffer->pool, next_room(buffer, needed));
+    if (!hold)
+        return DARI_NO_MEMORY;
+    move(buffer, hold);
     return 0;
 }
 
-void di_buffer_shrink(di_buffer *buffer)
-{
-    if (di_buffer_spare(buffer))
-        di_buffer_free(buffer);
-}
-
-void di_buffer_count_use(di_buffer *buffer, size_t used)
+void di_buffer_rest(di_buffer *buffer, size_t used)
 {
     if (used > DI_BUFFER_KEEP)
         buffer->small_uses = 0;
-    else if (++buffer->small_uses >= DI_BUFFER_SMALL_USES)
+    else if (used)
+        buffer->small_uses++;
+    if (buffer->pool || buffer->small_uses >= DI_BUFFER_SMALL_USES)
         di_buffer_free(buffer);
 }
 
 void di_buffer_free(di_buffer *buffer)
 {
-    free(buffer->data);
-    di_buffer_init(buffer, buffer->cap);
+    if (buffer->data)
+        di_hold_release(di_buffer_hold(buffer));
+    *buffer = (di_buffer){.cap = buffer->cap, .pool = buffer->pool};
 }

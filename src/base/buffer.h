@@ -2,25 +2,30 @@
 /* A growing queue of bytes: written at its end, read at its beginning, contiguous all along.
  *
  * Room is lent by reserve and made part of the contents by commit; peek shows the contents and
- * consume drops their beginning. A buffer that had to grow for something large keeps its memory
- * while large things keep coming, since getting it anew each time costs more than copying into it;
- * it becomes small again by itself once only small ones come, or by shrink. One thread at a time.
+ * consume drops their beginning. With a pool, a buffer has memory while it has contents, and gives
+ * it back to the pool with the last of them. Without, a buffer that had to grow for something large
+ * keeps its memory while large things keep coming, since getting it anew each time costs more than
+ * copying into it; it becomes small again by itself once only small ones come. One thread at a
+ * time.
  */
 #ifndef DI_BASE_BUFFER_H
 #define DI_BASE_BUFFER_H
+
+#include "base/hold.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 /* The room that a buffer starts with, and the room that an empty one may keep for ever. */
-#define DI_BUFFER_START ((size_t)4096)
+#define DI_BUFFER_START DI_POOL_SMALL_ROOM
 #define DI_BUFFER_KEEP ((size_t)64 << 10)
 /* How often in a row a buffer with more room must have been filled with no more than
  * DI_BUFFER_KEEP and emptied before it gives its memory back. */
 #define DI_BUFFER_SMALL_USES 16u
 
 typedef struct di_buffer {
-    uint8_t *data;
+    uint8_t *data;       /* of a hold, or NULL */
+    di_pool *pool;       /* where it comes from, or NULL */
     size_t begin;        /* the first byte of the contents */
     size_t end;          /* the byte after them */
     size_t room;         /* bytes at data */
@@ -36,6 +41,12 @@ static inline void di_buffer_init(di_buffer *buffer, size_t cap)
 
 /* The part of di_buffer_reserve that moves or grows. */
 int di_buffer_make_room(di_buffer *buffer, size_t size);
+
+/* Gives memory to a buffer that has none; the buffer holds it from then on. */
+void di_buffer_lend(di_buffer *buffer, di_hold *hold);
+
+/* Makes room for `size` bytes if the pool has memory for them. */
+void di_buffer_use_pool(di_buffer *buffer, size_t size);
 
 /* Lends `size` bytes after the contents, uninitialised; they may move the contents.
  * Errors: DARI_LIMIT (more than the cap), DARI_NO_MEMORY; nothing has changed then. */
@@ -74,17 +85,9 @@ static inline uint8_t *di_buffer_peek(const di_buffer *buffer, size_t *ret_size)
     return buffer->data ? buffer->data + buffer->begin : NULL;
 }
 
-/* Gives memory back that an empty buffer need not keep. */
-void di_buffer_shrink(di_buffer *buffer);
-
-/* The bytes that shrink would give back. */
-static inline size_t di_buffer_spare(const di_buffer *buffer)
-{
-    return buffer->begin == buffer->end && buffer->room > DI_BUFFER_KEEP ? buffer->room : 0;
-}
-
-/* The part of di_buffer_consume for an empty buffer with much room, of which `used` was used. */
-void di_buffer_count_use(di_buffer *buffer, size_t used);
+/* The part of di_buffer_consume for an empty buffer that may give its memory back; `used` of it was
+ * used. */
+void di_buffer_rest(di_buffer *buffer, size_t used);
 
 /* Drops the first `size` bytes of the contents. */
 static inline void di_buffer_consume(di_buffer *buffer, size_t size)
@@ -94,8 +97,8 @@ static inline void di_buffer_consume(di_buffer *buffer, size_t size)
         return;
     size_t used = buffer->end;
     buffer->begin = buffer->end = 0;
-    if (buffer->room > DI_BUFFER_KEEP && used)
-        di_buffer_count_use(buffer, used);
+    if (buffer->pool || buffer->room > DI_BUFFER_KEEP)
+        di_buffer_rest(buffer, used);
 }
 
 /* Drops the last `size` bytes of the contents. */
@@ -107,5 +110,11 @@ static inline void di_buffer_withdraw(di_buffer *buffer, size_t size)
 
 /* Gives all memory back; the buffer is empty and may be used again. */
 void di_buffer_free(di_buffer *buffer);
+
+/* The hold of the memory, which there is. */
+static inline di_hold *di_buffer_hold(const di_buffer *buffer)
+{
+    return di_hold_of(buffer->data);
+}
 
 #endif

@@ -140,8 +140,11 @@ static void write_atom(di_c_body *body, const di_atom *atom)
         write_tail(body, atom);
         return;
     case DI_ATOM_OPAQUE:
-        put = "opaque";
-        break;
+        body->uses_context = true;
+        di_c_line(writer, "at = %sput_opaque(encoder, %s, %s);", di_c_pieces(body), di_c_at(body),
+                  atom->path);
+        body->offset = 0;
+        return;
     case DI_ATOM_STRING:
         put = writer->options->strings_as_spans ? "text" : "string";
         break;

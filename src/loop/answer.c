@@ -46,9 +46,10 @@ void di_request_count(dari_server *server, di_procedure_counters *counters, uint
     di_count_ok(counters, now - began);
 }
 
-/* Ends what begin_message began; `flush` says whether the message is sent at once. */
+/* Ends what begin_message began. `references`: what was not written; it is sent before this
+ * returns. `flush` says whether the whole message is. */
 static void end_message(di_session *session, di_origin *origin, uint8_t *room, size_t size,
-                        bool flush)
+                        const dari_references *references, bool flush)
 {
     bool call_loop = false;
     if (session->connectionless && origin->cached) {
@@ -57,7 +58,7 @@ static void end_message(di_session *session, di_origin *origin, uint8_t *room, s
     }
     di_traffic *traffic = &session->server->traffic;
     uint64_t before = session->channel.committed;
-    di_channel_commit(&session->channel, room, size);
+    di_channel_commit_references(&session->channel, room, size, references);
     size_t added = (size_t)(session->channel.committed - before);
     if (flush) {
         atomic_fetch_add_explicit(&traffic->sent_by_others, added, memory_order_relaxed);
@@ -94,6 +95,10 @@ uint8_t *dari_request_reserve(dari_request *request, int64_t size)
     request->message_size = whole < SIZE_MAX ? (size_t)whole : SIZE_MAX;
     request->error =
         begin_message(request->session, &request->origin, request->message_size, &request->message);
+    request->references.count = 0;
+    if (request->error == 0 &&
+        di_channel_takes_references(&request->session->channel, request->message_size))
+        request->encoder.references = &request->references;
     /* Nobody is there any more: this is the answer. */
     if (request->error == DARI_CLOSED)
         request->replied = true;
@@ -110,7 +115,7 @@ static void send_success(dari_request *request)
     request->replied = true;
     di_request_count(request->server, request->counters, request->began, 0, request->in_loop);
     end_message(request->session, &request->origin, request->message, request->message_size,
-                !request->in_loop);
+                &request->references, !request->in_loop);
     leave(request, 0);
 }
 
@@ -134,7 +139,7 @@ int di_answer_header(di_session *session, di_origin *origin, const di_reply_head
     if (error < 0)
         return error;
     di_reply_header_encode(room, header);
-    end_message(session, origin, room, size, flush);
+    end_message(session, origin, room, size, &(dari_references){0}, flush);
     return 0;
 }
 

@@ -160,9 +160,34 @@ const char *dari_call_message(dari_call *call)
     return text;
 }
 
-void dari_call_reset(dari_call *call)
+void di_call_give_back(dari_call *call)
 {
     dari_arena_reset(&call->arena);
+    for (di_hold *hold = call->held, *next; hold; hold = next) {
+        next = hold->next;
+        hold->next = call->spare;
+        call->spare = hold;
+    }
+    call->held = NULL;
+}
+
+di_hold *di_call_trade(dari_call *call, di_hold *reply)
+{
+    di_hold *spare = call->spare;
+    if (spare)
+        call->spare = spare->next;
+    reply->next = call->held;
+    call->held = reply;
+    if (!spare || di_hold_is_single(spare))
+        return spare;
+    /* Its connection has not left it yet. */
+    di_hold_release(spare);
+    return NULL;
+}
+
+void dari_call_reset(dari_call *call)
+{
+    di_call_give_back(call);
     di_call_begin(call, "", NULL, 0);
 }
 
@@ -172,4 +197,9 @@ void dari_call_end(dari_call *call)
         return;
     dari_call_reset(call);
     dari_arena_end(&call->arena);
+    for (di_hold *hold = call->spare, *next; hold; hold = next) {
+        next = hold->next;
+        di_hold_release(hold);
+    }
+    call->spare = NULL;
 }

@@ -6,6 +6,7 @@
 #include <dari/error.h>
 
 _Static_assert(DI_MESSAGE_MAX_MIN >= DI_CALL_HEADER_MAX, "any header fits");
+_Static_assert(DARI_REFERENCES_MAX <= DI_PARTS_MAX, "a transport takes as many");
 
 void di_channel_init(di_channel *channel, di_connection *connection, size_t message_max)
 {
@@ -44,12 +45,35 @@ int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room)
     return 0;
 }
 
-void di_channel_commit(di_channel *channel, uint8_t *room, size_t size)
+/* Marks the message. Returns the bytes that it takes on the connection. */
+static size_t mark(const di_channel *channel, uint8_t *room, size_t size)
 {
     if (channel->prefix)
         di_record_mark(room - channel->prefix, size, DI_FRAGMENT_MAX);
-    size = sent_size(channel, size);
+    return sent_size(channel, size);
+}
+
+void di_channel_commit(di_channel *channel, uint8_t *room, size_t size)
+{
+    size = mark(channel, room, size);
     channel->connection->ops->commit(channel->connection, size);
+    channel->committed += size;
+}
+
+void di_channel_commit_references(di_channel *channel, uint8_t *room, size_t size,
+                                  const dari_references *references)
+{
+    di_part parts[DARI_REFERENCES_MAX];
+    if (references->count == 0) {
+        di_channel_commit(channel, room, size);
+        return;
+    }
+    for (uint32_t i = 0; i < references->count; i++) {
+        const dari_reference *one = &references->items[i];
+        parts[i] = (di_part){one->at, one->data, one->size};
+    }
+    size = mark(channel, room, size);
+    channel->connection->ops->commit_parts(channel->connection, size, parts, references->count);
     channel->committed += size;
 }
 
@@ -113,6 +137,7 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
         di_channel_done(channel);
         return 0;
     }
+    channel->want = 1;
     *ret_message =
         (di_message){record.body, record.size, record.whole, state == DI_RECORD_OVERSIZED};
     return 1;

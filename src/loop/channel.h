@@ -9,6 +9,8 @@
 #include "rpc/record.h"
 #include "transport/transport.h"
 
+#include <dari/xdr.h>
+
 typedef struct di_channel {
     di_connection *connection;
     di_record_reader reader;
@@ -38,6 +40,19 @@ void di_channel_init(di_channel *channel, di_connection *connection, size_t mess
 int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room);
 /* Gives the message written at `room` to the connection; flush sends. */
 void di_channel_commit(di_channel *channel, uint8_t *room, size_t size);
+
+/* The same for a message of which some was not written. It is sent at once, as far as it goes; what
+ * is referred to is not used later. */
+void di_channel_commit_references(di_channel *channel, uint8_t *room, size_t size,
+                                  const dari_references *references);
+
+/* Whether some of a message need not be written: not where it is cut into fragments, all but the
+ * first of which are moved. */
+static inline bool di_channel_takes_references(const di_channel *channel, size_t size)
+{
+    return channel->connection->ops->commit_parts && size <= DI_FRAGMENT_MAX;
+}
+
 /* Gives the room back unused. */
 void di_channel_release(di_channel *channel);
 

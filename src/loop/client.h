@@ -180,4 +180,11 @@ void di_loop_close(dari_client *client);
  */
 void di_call_begin(dari_call *call, const char *peer, const char *procedure, uint64_t allowed_ns);
 
+/* Gives back what results hold; the memory is kept. */
+void di_call_give_back(dari_call *call);
+
+/* The context takes the memory of a reply over, and gives memory that it does not use for it, or
+ * NULL. */
+di_hold *di_call_trade(dari_call *call, di_hold *reply);
+
 #endif

@@ -8,7 +8,8 @@
  *
  * A reply is decoded where it lies in the connection's memory, and what a result points to is
  * copied into the arena of the call context: so a result outlives the connection, and a context
- * that is used again allocates nothing. */
+ * that is used again allocates nothing. A large reply is not copied: the context takes its memory
+ * over, and the connection gets what the context had from an earlier one. */
 #include "loop/exchange.h"
 
 #include "base/clock.h"
@@ -17,6 +18,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Replies from this size on are not copied. */
+#define BORROWED_MIN ((size_t)64 << 10)
 
 void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
                          const dari_interface *interface, uint32_t index, dari_call *call)
@@ -82,7 +86,7 @@ static void count_end(dari_exchange *exchange)
 void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
                                 const dari_interface *interface, uint32_t index, dari_call *call)
 {
-    dari_arena_reset(&call->arena);
+    di_call_give_back(call);
     dari_exchange_begin(exchange, client, interface, index, call);
     exchange->queued = true;
 }
@@ -173,6 +177,10 @@ static int take_turn(dari_exchange *exchange, size_t size)
     client->writing = true;
     client->message = room;
     client->message_size = size;
+    /* A message that is kept, to be sent again or later, has to be whole. */
+    bool kept = client->drafting || exchange->idempotent;
+    if (!kept && di_channel_takes_references(&client->channel, size))
+        exchange->encoder.references = &exchange->references;
     /* Credentials are not sent yet. */
     exchange->argument = room + DI_CALL_PLAIN_SIZE;
     return 0;
@@ -211,7 +219,8 @@ void di_exchange_commit(dari_exchange *exchange)
     dari_client *client = exchange->client;
     client->writing = false;
     di_exchange_write_header(exchange);
-    di_channel_commit(&client->channel, client->message, client->message_size);
+    di_channel_commit_references(&client->channel, client->message, client->message_size,
+                                 &exchange->references);
 }
 
 void di_exchange_release(dari_exchange *exchange)
@@ -355,6 +364,22 @@ void di_exchange_oversized(dari_exchange *exchange, size_t found, size_t allowed
                                            .allowed = (int64_t)allowed};
 }
 
+/* Borrows the memory of a large reply, unless it is much more than the reply needs: what else lies
+ * there has to be moved. */
+static bool borrow(dari_exchange *exchange, size_t size)
+{
+    di_connection *connection = exchange->client->channel.connection;
+    if (!exchange->call || !exchange->holds || size < BORROWED_MIN || !connection->ops->hold)
+        return false;
+    di_hold *hold = connection->ops->hold(connection);
+    if (size < hold->room / 2) {
+        di_hold_release(hold);
+        return false;
+    }
+    exchange->borrowed = hold;
+    return true;
+}
+
 const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t size)
 {
     dari_call *call = exchange->call;
@@ -376,7 +401,7 @@ const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t 
     dari_arena *arena = call ? &call->arena : NULL;
     dari_decoder_init(&exchange->decoder, reply, size, arena);
     exchange->decoder.accept = exchange->client->accept;
-    exchange->decoder.borrow = false;
+    exchange->decoder.borrow = borrow(exchange, size);
     if (arena)
         dari_arena_allow(arena, exchange->client->decode_budget);
     return results;
@@ -412,7 +437,14 @@ static void close_reply(dari_exchange *exchange)
     free(exchange->reply);
     if (!exchange->holds)
         return;
+    di_hold *spare = NULL;
+    if (exchange->borrowed && exchange->error == 0)
+        spare = di_call_trade(exchange->call, exchange->borrowed);
+    else
+        di_hold_release(exchange->borrowed);
     pthread_mutex_lock(&client->lock);
+    if (spare)
+        client->channel.connection->ops->lend(client->channel.connection, spare);
     di_client_let_go(client);
     pthread_mutex_unlock(&client->lock);
 }

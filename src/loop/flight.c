@@ -370,10 +370,21 @@ void di_flight_resend(dari_client *client, di_flight *flight, const uint8_t *mes
     di_timers_add(timers, &flight->timer);
 }
 
+/* Copies what the message only refers to. */
+static void complete(dari_exchange *exchange)
+{
+    for (uint32_t i = 0; i < exchange->references.count; i++) {
+        const dari_reference *one = &exchange->references.items[i];
+        memcpy(one->at, one->data, one->size);
+    }
+    exchange->references.count = 0;
+}
+
 /* The message was written while there was no connection, or has lost it since. */
 static void start_grounded(dari_client *client, di_flight *flight)
 {
     di_exchange_write_header(&flight->exchange);
+    complete(&flight->exchange);
     di_flight_keep(flight, client->message, client->message_size);
     di_flight_ground(client, flight);
     di_exchange_release(&flight->exchange);

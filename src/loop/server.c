@@ -87,6 +87,7 @@ void di_server_reference_drop(dari_server *server)
         return;
     di_requests_free(server);
     di_counters_end(&server->counters);
+    di_pool_end(&server->pool);
     for (di_address *address = server->addresses, *next; address; address = next) {
         next = address->next;
         free(address);
@@ -268,24 +269,19 @@ void di_server_trim_later(dari_server *server)
         server->trim_at = di_deadline_in(DI_TRIM_NS);
 }
 
-/* Gives memory back where no large message came since the last time. */
+/* Gives memory back where no large message came since the last time. What a call still holds comes
+ * to the pool later. */
 static void trim(dari_server *server)
 {
+    if (di_pool_used_large(&server->pool))
+        di_server_trim_later(server);
     if (server->trim_at == 0 || server->now < server->trim_at)
         return;
     bool again = server->requests_used;
     if (!again)
         di_requests_trim(server);
     server->requests_used = false;
-    for (di_session *session = server->sessions; session; session = session->next) {
-        di_connection *connection = session->channel.connection;
-        pthread_mutex_lock(&session->lock);
-        if (!session->used)
-            connection->ops->trim(connection);
-        session->used = false;
-        again |= connection->ops->spare(connection) > 0;
-        pthread_mutex_unlock(&session->lock);
-    }
+    again |= di_pool_trim(&server->pool) || atomic_load(&server->in_flight) > 0;
     server->trim_at = 0;
     if (again)
         di_server_trim_later(server);

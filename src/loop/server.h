@@ -88,7 +88,6 @@ typedef struct di_session {
     bool unwatched;     /* not in epoll */
     bool called;        /* a whole call came */
     bool accepted;      /* it is counted as such */
-    bool used;          /* since memory was last trimmed */
 
     pthread_mutex_t lock;
     di_reply_cache replies;          /* connectionless: under lock */
@@ -107,6 +106,7 @@ struct dari_request {
     dari_request *next; /* in the pool, or in the queue of the workers */
     dari_decoder decoder;
     dari_encoder encoder;
+    dari_references references; /* of the reply: sent before dari_request_reply returns */
     di_target target;
     uint32_t xid;
     di_origin origin; /* connectionless; its `cached` under session->lock */
@@ -178,6 +178,7 @@ struct dari_server {
     uint64_t clock;    /* when the loop last looked, or 0: too long ago to time a call by it */
     uint64_t sweep_at; /* when connections are next looked at; DI_NEVER: there are none */
 
+    di_pool pool; /* the memory of messages: any thread */
     dari_request *free_requests;
     unsigned free_count;
     _Atomic(dari_request *) returned; /* by other threads */

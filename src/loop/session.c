@@ -43,6 +43,7 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     session->active_at = server->now;
     if (connection->ops->peer)
         connection->ops->peer(connection, &session->peer);
+    connection->ops->use_pool(connection, &server->pool);
     di_channel_init(&session->channel, connection, server->message_max);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
     if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) {
@@ -254,9 +255,7 @@ static int settle(dari_server *server, di_session *session, int served, bool *re
 
 void di_session_serve(dari_server *server, di_session *session)
 {
-    di_connection *connection = session->channel.connection;
     bool over = false;
-    session->used = true;
     make_unready(server, session);
     int served = serve_some(server, session);
     pthread_mutex_lock(&session->lock);
@@ -266,14 +265,11 @@ void di_session_serve(dari_server *server, di_session *session)
     int error = served < 0 ? served : flushed < 0 ? flushed : session->broken;
     if (error == 0)
         error = settle(server, session, served, &over);
-    bool spare = connection->ops->spare(connection) > 0;
     pthread_mutex_unlock(&session->lock);
     if (error < 0)
         fail(server, session, error);
     else if (over)
         di_session_close(server, session);
-    else if (spare)
-        di_server_trim_later(server);
 }
 
 void di_session_heed(dari_server *server, di_session *session)

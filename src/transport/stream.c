@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Buffers have no cap of their own: whoever reserves and receives knows how much may be. */
@@ -18,8 +19,9 @@ typedef struct di_stream {
     di_connection head;
     di_buffer out;
     di_buffer in;
-    di_hold *hold;       /* ready to hold the memory of `in`; NULL once that was given up */
+    di_hold *lent;       /* memory for `in` when it next has none, or NULL */
     di_stream_peer *ask; /* who the peer is */
+    int send_failed;     /* errno of a send whose failure flush has to tell, or 0 */
 } di_stream;
 
 static int stream_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
@@ -30,6 +32,52 @@ static int stream_reserve(di_connection *connection, size_t size, uint8_t **ret_
 static void stream_commit(di_connection *connection, size_t size)
 {
     di_buffer_commit(&((di_stream *)connection)->out, size);
+}
+
+/* Lists all that is unsent, with the parts in their places. Returns how many pieces it is in. */
+static size_t list_unsent(const di_buffer *out, const di_part *parts, size_t count,
+                          struct iovec *ret_pieces)
+{
+    size_t pieces = 0, size;
+    uint8_t *at = di_buffer_peek(out, &size);
+    uint8_t *end = at + size;
+    for (size_t i = 0; i < count; i++) {
+        ret_pieces[pieces++] = (struct iovec){at, (size_t)(parts[i].at - at)};
+        ret_pieces[pieces++] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].size};
+        at = parts[i].at + parts[i].size;
+    }
+    ret_pieces[pieces++] = (struct iovec){at, (size_t)(end - at)};
+    return pieces;
+}
+
+/* Writes the bytes of the parts whose place is `begin` or after. */
+static void write_rest(const uint8_t *begin, const di_part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t done = begin <= parts[i].at ? 0 : (size_t)(begin - parts[i].at);
+        if (done < parts[i].size)
+            memcpy(parts[i].at + done, parts[i].data + done, parts[i].size - done);
+    }
+}
+
+static void stream_commit_parts(di_connection *connection, size_t size, const di_part *parts,
+                                size_t count)
+{
+    di_stream *stream = (di_stream *)connection;
+    struct iovec pieces[2 * DI_PARTS_MAX + 1];
+    di_buffer_commit(&stream->out, size);
+    struct msghdr message = {.msg_iov = pieces,
+                             .msg_iovlen = list_unsent(&stream->out, parts, count, pieces)};
+    ssize_t sent;
+    do
+        sent = sendmsg(connection->descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        stream->send_failed = errno;
+    if (sent < 0)
+        sent = 0;
+    write_rest(stream->out.data + stream->out.begin + sent, parts, count);
+    di_buffer_consume(&stream->out, (size_t)sent);
 }
 
 static size_t stream_unsent(const di_connection *connection)
@@ -51,6 +99,8 @@ static int broken(int cause)
 static int stream_flush(di_connection *connection)
 {
     di_stream *stream = (di_stream *)connection;
+    if (stream->send_failed)
+        return broken(errno = stream->send_failed);
     for (;;) {
         size_t size;
         const uint8_t *bytes = di_buffer_peek(&stream->out, &size);
@@ -69,60 +119,42 @@ static int stream_flush(di_connection *connection)
 /* Whether somebody holds what has been received. */
 static bool is_held(const di_stream *stream)
 {
-    return stream->hold && stream->hold->memory && !di_hold_is_single(stream->hold);
+    return stream->in.data && !di_hold_is_single(di_buffer_hold(&stream->in));
 }
 
-/* Leaves the memory of what has been received to those who hold it. */
-static void give_up(di_stream *stream)
+static void use_lent(di_stream *stream, di_buffer *buffer)
 {
-    di_hold_release(stream->hold);
-    stream->hold = NULL;
-    di_buffer_init(&stream->in, STREAM_CAP);
+    if (stream->lent)
+        di_buffer_lend(buffer, stream->lent);
+    stream->lent = NULL;
 }
 
-/* Sees to it that the buffer is ours alone, and that it can be held. */
-static int prepare(di_stream *stream)
+/* Moves what has been received out of memory that others hold. */
+static int move_out(di_stream *stream)
 {
-    if (is_held(stream)) {
-        di_buffer moved;
-        size_t size;
-        uint8_t *room;
-        const uint8_t *bytes = di_buffer_peek(&stream->in, &size);
-        di_buffer_init(&moved, STREAM_CAP);
-        int error = di_buffer_reserve(&moved, size, &room);
-        if (error < 0)
-            return error;
-        memcpy(room, bytes, size);
-        di_buffer_commit(&moved, size);
-        give_up(stream);
-        stream->in = moved;
+    di_buffer moved = {.cap = stream->in.cap, .pool = stream->in.pool};
+    size_t size;
+    uint8_t *room;
+    const uint8_t *bytes = di_buffer_peek(&stream->in, &size);
+    use_lent(stream, &moved);
+    int error = di_buffer_reserve(&moved, size, &room);
+    if (error < 0) {
+        di_buffer_free(&moved);
+        return error;
     }
-    if (!stream->hold)
-        stream->hold = di_hold_create();
-    if (!stream->hold)
-        return DARI_NO_MEMORY;
-    stream->hold->memory = NULL;
+    memcpy(room, bytes, size);
+    di_buffer_commit(&moved, size);
+    di_buffer_free(&stream->in);
+    stream->in = moved;
     return 0;
 }
 
-static int stream_receive(di_connection *connection, size_t want)
+/* Receives once into the buffer, which has room. */
+static int receive_once(di_stream *stream)
 {
-    di_stream *stream = (di_stream *)connection;
-    int error = prepare(stream);
-    if (error < 0)
-        return error;
-    size_t believed = 3 * di_buffer_size(&stream->in);
-    if (believed < DI_STREAM_ANNOUNCED)
-        believed = DI_STREAM_ANNOUNCED;
-    size_t size = want < DI_STREAM_ROOM ? DI_STREAM_ROOM : want < believed ? want : believed;
-    if (want <= di_buffer_room(&stream->in))
-        size = want;
-    uint8_t *room;
-    error = di_buffer_reserve(&stream->in, size, &room);
-    if (error < 0)
-        return error;
     for (;;) {
-        ssize_t got = recv(connection->descriptor, room, di_buffer_room(&stream->in), MSG_DONTWAIT);
+        ssize_t got = recv(stream->head.descriptor, stream->in.data + stream->in.end,
+                           di_buffer_room(&stream->in), MSG_DONTWAIT);
         if (got > 0) {
             di_buffer_commit(&stream->in, (size_t)got);
             return DI_MOVED;
@@ -134,6 +166,32 @@ static int stream_receive(di_connection *connection, size_t want)
         if (errno != EINTR)
             return broken(errno);
     }
+}
+
+static int stream_receive(di_connection *connection, size_t want)
+{
+    di_stream *stream = (di_stream *)connection;
+    int error = is_held(stream) ? move_out(stream) : 0;
+    if (error < 0)
+        return error;
+    if (!stream->in.data)
+        use_lent(stream, &stream->in);
+    di_buffer_use_pool(&stream->in, want);
+    size_t believed = 3 * di_buffer_size(&stream->in);
+    if (believed < DI_STREAM_ANNOUNCED)
+        believed = DI_STREAM_ANNOUNCED;
+    size_t size = want < DI_STREAM_ROOM ? DI_STREAM_ROOM : want < believed ? want : believed;
+    if (want <= di_buffer_room(&stream->in))
+        size = want;
+    uint8_t *room;
+    error = di_buffer_reserve(&stream->in, size, &room);
+    if (error < 0)
+        return error;
+    int moved = receive_once(stream);
+    int cause = errno;
+    di_buffer_consume(&stream->in, 0);
+    errno = cause;
+    return moved;
 }
 
 static uint8_t *stream_peek(const di_connection *connection, size_t *ret_size)
@@ -149,14 +207,19 @@ static void stream_consume(di_connection *connection, size_t size)
     else if (size < di_buffer_size(&stream->in))
         stream->in.begin += size;
     else
-        give_up(stream);
+        di_buffer_free(&stream->in);
 }
 
 static di_hold *stream_hold(di_connection *connection)
 {
+    return di_hold_add(di_buffer_hold(&((di_stream *)connection)->in));
+}
+
+static void stream_lend(di_connection *connection, di_hold *memory)
+{
     di_stream *stream = (di_stream *)connection;
-    stream->hold->memory = stream->in.data;
-    return di_hold_add(stream->hold);
+    di_hold_release(stream->lent);
+    stream->lent = memory;
 }
 
 static void stream_peer(const di_connection *connection, di_peer *ret_peer)
@@ -166,16 +229,10 @@ static void stream_peer(const di_connection *connection, di_peer *ret_peer)
         stream->ask(connection->descriptor, ret_peer);
 }
 
-static size_t stream_spare(const di_connection *connection)
+static void stream_use_pool(di_connection *connection, di_pool *pool)
 {
-    const di_stream *stream = (const di_stream *)connection;
-    return di_buffer_spare(&stream->in) + di_buffer_spare(&stream->out);
-}
-
-static void stream_trim(di_connection *connection)
-{
-    di_buffer_shrink(&((di_stream *)connection)->in);
-    di_buffer_shrink(&((di_stream *)connection)->out);
+    ((di_stream *)connection)->in.pool = pool;
+    ((di_stream *)connection)->out.pool = pool;
 }
 
 static void stream_shut(di_connection *connection)
@@ -188,14 +245,8 @@ static void stream_close(di_connection *connection)
     di_stream *stream = (di_stream *)connection;
     close(connection->descriptor);
     di_buffer_free(&stream->out);
-    if (is_held(stream)) {
-        give_up(stream);
-    } else {
-        if (stream->hold)
-            stream->hold->memory = NULL;
-        di_hold_release(stream->hold);
-        di_buffer_free(&stream->in);
-    }
+    di_buffer_free(&stream->in);
+    di_hold_release(stream->lent);
     free(stream);
 }
 
@@ -203,6 +254,7 @@ static const di_connection_ops stream_ops = {
     .keeps_boundaries = false,
     .reserve = stream_reserve,
     .commit = stream_commit,
+    .commit_parts = stream_commit_parts,
     .flush = stream_flush,
     .unsent = stream_unsent,
     .withdraw = stream_withdraw,
@@ -210,8 +262,8 @@ static const di_connection_ops stream_ops = {
     .peek = stream_peek,
     .consume = stream_consume,
     .hold = stream_hold,
-    .spare = stream_spare,
-    .trim = stream_trim,
+    .lend = stream_lend,
+    .use_pool = stream_use_pool,
     .peer = stream_peer,
     .shut = stream_shut,
     .close = stream_close,

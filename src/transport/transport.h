@@ -39,6 +39,15 @@ typedef struct di_route {
     uint64_t words[8];
 } di_route;
 
+/* Bytes of a message that lie elsewhere. In the order of their places, which are in the room. */
+typedef struct di_part {
+    uint8_t *at; /* their place */
+    const uint8_t *data;
+    size_t size;
+} di_part;
+
+#define DI_PARTS_MAX 4u
+
 /* What came of receive and flush. */
 enum di_progress {
     DI_BLOCKED = 0, /* nothing more without waiting for the descriptor */
@@ -67,6 +76,12 @@ typedef struct di_connection_ops {
 
     int (*reserve)(di_connection *connection, size_t size, uint8_t **ret_room);
     void (*commit)(di_connection *connection, size_t size);
+    /* Commits a message of which `count` parts, at least 1 and at most DI_PARTS_MAX, were not
+     * written. Sends what goes without waiting; what is left of the parts is copied to its place,
+     * so that they are not used after this. An error is told by the next flush. NULL: everything
+     * must be written. */
+    void (*commit_parts)(di_connection *connection, size_t size, const di_part *parts,
+                         size_t count);
     int (*flush)(di_connection *connection);
     size_t (*unsent)(const di_connection *connection); /* committed bytes not yet sent */
     /* Takes the last `size` committed bytes back; they are at most those unsent. */
@@ -80,6 +95,9 @@ typedef struct di_connection_ops {
     /* Keeps what peek shows where it is until the hold is released, by any thread and whatever
      * becomes of the connection. Cannot fail. NULL where a scheme cannot. */
     di_hold *(*hold)(di_connection *connection);
+    /* Takes memory over, to receive into once the present memory is held by others. NULL where hold
+     * is NULL. */
+    void (*lend)(di_connection *connection, di_hold *memory);
 
     /* Of a listener without connections: the route of the message that peek shows; and the route of
      * the messages committed from now on. NULL for the others. */
@@ -87,10 +105,9 @@ typedef struct di_connection_ops {
     void (*direct)(di_connection *connection, const di_route *route);
     void (*route_peer)(const di_route *route, di_peer *ret_peer);
 
-    /* The bytes of memory that are kept for messages as large as those that came before, and are
-     * not in use; trim gives them back. */
-    size_t (*spare)(const di_connection *connection);
-    void (*trim)(di_connection *connection);
+    /* From now on memory comes from the pool, and none is kept while nothing travels. The pool
+     * lives as long as the connection and what was held of it. Before anything else. */
+    void (*use_pool)(di_connection *connection, di_pool *pool);
 
     /* Who the other side is, as far as the system knows. NULL: it does not. */
     void (*peer)(const di_connection *connection, di_peer *ret_peer);

@@ -278,14 +278,9 @@ static void udp_route_peer(const di_route *route, di_peer *ret_peer)
     di_place_peer("udp://", &from.peer.any, ret_peer);
 }
 
-static size_t udp_spare(const di_connection *connection)
+static void udp_use_pool(di_connection *connection, di_pool *pool)
 {
-    return di_buffer_spare(&((const udp_connection *)connection)->out);
-}
-
-static void udp_trim(di_connection *connection)
-{
-    di_buffer_shrink(&((udp_connection *)connection)->out);
+    ((udp_connection *)connection)->out.pool = pool;
 }
 
 static void udp_shut(di_connection *connection)
@@ -317,8 +312,7 @@ static const di_connection_ops udp_ops = {
     .sender = udp_sender,
     .direct = udp_direct,
     .route_peer = udp_route_peer,
-    .spare = udp_spare,
-    .trim = udp_trim,
+    .use_pool = udp_use_pool,
     .shut = udp_shut,
     .close = udp_close,
 };

@@ -47,9 +47,17 @@ uint8_t *dari_put_bytes(uint8_t *at, const void *data, uint32_t size)
     return dari_inline_put_bytes(at, data, size);
 }
 
-uint8_t *dari_put_opaque(uint8_t *at, dari_opaque value)
+uint8_t *dari_put_opaque(dari_encoder *encoder, uint8_t *at, dari_opaque value)
 {
-    return dari_inline_put_opaque(at, value);
+    dari_references *references = encoder->references;
+    dari_put_u32(at, value.size);
+    at += 4;
+    if (value.size < DARI_REFERENCE_MIN || !references || references->count == DARI_REFERENCES_MAX)
+        return dari_inline_put_bytes(at, value.data, value.size);
+    references->items[references->count++] = (dari_reference){at, value.data, value.size};
+    uint8_t *end = at + dari_padded(value.size);
+    memset(at + value.size, 0, (size_t)(end - at) - value.size);
+    return end;
 }
 
 uint8_t *dari_put_string(uint8_t *at, const char *value)

@@ -126,7 +126,17 @@
     X(repeats_are_limited)                     \
     X(an_idempotent_call_without_a_server)     \
     X(a_rejection_after_a_repeat)              \
-    X(threads_repeat_calls)
+    X(threads_repeat_calls)                    \
+    X(idle_connections_have_no_buffers)        \
+    X(large_results_outlive_the_client)        \
+    X(large_results_behind_each_other)         \
+    X(opaques_of_many_sizes)                   \
+    X(opaques_answered_later)                  \
+    X(opaques_for_workers)                     \
+    X(opaques_in_flight)                       \
+    X(a_slow_server_gets_every_byte)           \
+    X(a_slow_client_gets_every_byte)           \
+    X(a_slow_client_of_workers)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */

@@ -161,7 +161,7 @@ static void memory_is_kept_while_it_is_used(void **state)
     di_buffer_init(&buffer, 1 << 20);
     use(&buffer, DI_BUFFER_KEEP + 1);
     const uint8_t *data = buffer.data;
-    assert_true(di_buffer_spare(&buffer) > DI_BUFFER_KEEP);
+    assert_true(buffer.room > DI_BUFFER_KEEP);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i + 1 < DI_BUFFER_SMALL_USES; i++)
             use(&buffer, 100);
@@ -170,29 +170,38 @@ static void memory_is_kept_while_it_is_used(void **state)
     }
     for (unsigned i = 0; i < DI_BUFFER_SMALL_USES; i++)
         use(&buffer, DI_BUFFER_KEEP);
-    assert_int_equal(di_buffer_spare(&buffer), 0);
     assert_true(buffer.room <= DI_BUFFER_KEEP);
     di_buffer_free(&buffer);
 }
 
-static void only_an_empty_buffer_shrinks(void **state)
+static void with_a_pool_only_contents_take_memory(void **state)
 {
     (void)state;
-    di_buffer buffer;
-    uint8_t *room = NULL;
-    di_buffer_init(&buffer, 1 << 20);
-    assert_int_equal(di_buffer_reserve(&buffer, 200000, &room), 0);
-    append(&buffer, "abc", 3);
-    assert_int_equal(di_buffer_spare(&buffer), 0);
-    di_buffer_shrink(&buffer);
-    check(&buffer, "abc");
-    di_buffer_consume(&buffer, 3);
-    assert_true(di_buffer_spare(&buffer) >= 200000);
-    di_buffer_shrink(&buffer);
-    assert_null(buffer.data);
-    append(&buffer, "d", 1);
-    check(&buffer, "d");
-    di_buffer_free(&buffer);
+    static di_pool pool;
+    di_buffer one, other;
+    di_buffer_init(&one, 1 << 20);
+    di_buffer_init(&other, 1 << 20);
+    one.pool = other.pool = &pool;
+    append(&one, "abc", 3);
+    const uint8_t *data = one.data;
+    di_buffer_consume(&one, 2);
+    check(&one, "c");
+    di_buffer_consume(&one, 1);
+    assert_null(one.data);
+    append(&other, "d", 1);
+    assert_ptr_equal(other.data, data);
+    append(&one, "ef", 2);
+    di_buffer_withdraw(&one, 2);
+    assert_null(one.data);
+    for (int i = 0; i < 2; i++)
+        append(&other, (uint8_t[100000]){0}, 100000);
+    data = other.data;
+    di_buffer_free(&other);
+    use(&one, 150000);
+    append(&one, (uint8_t[150000]){0}, 150000);
+    assert_ptr_equal(one.data, data);
+    di_buffer_free(&one);
+    di_pool_end(&pool);
 }
 
 int main(void)
@@ -205,7 +214,7 @@ int main(void)
         cmocka_unit_test(no_memory_changes_nothing),
         cmocka_unit_test(large_contents_keep_their_place_in_order),
         cmocka_unit_test(memory_is_kept_while_it_is_used),
-        cmocka_unit_test(only_an_empty_buffer_shrinks),
+        cmocka_unit_test(with_a_pool_only_contents_take_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

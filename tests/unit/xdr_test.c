@@ -19,7 +19,7 @@
 /* The functions that come in two forms. */
 typedef struct xdr_form {
     uint8_t *(*put_bytes)(uint8_t *, const void *, uint32_t);
-    uint8_t *(*put_opaque)(uint8_t *, dari_opaque);
+    uint8_t *(*put_opaque)(dari_encoder *, uint8_t *, dari_opaque);
     uint8_t *(*put_string)(uint8_t *, const char *);
     uint8_t *(*put_text)(uint8_t *, dari_text);
     const uint8_t *(*get_opaque)(dari_decoder *, const uint8_t *, uint32_t, uint32_t, dari_opaque *,
@@ -123,6 +123,8 @@ static void opaque_data_is_padded_with_zeros(void **state)
 {
     form = *state;
     uint8_t data[300], out[320];
+    dari_encoder encoder;
+    dari_encoder_init(&encoder);
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i | 1);
     for (uint32_t size = 0; size <= sizeof data; size++) {
@@ -135,7 +137,7 @@ static void opaque_data_is_padded_with_zeros(void **state)
             assert_int_equal(out[i], 0);
         assert_int_equal(out[padded], RED);
         memset(out, RED, sizeof out);
-        end = form->put_opaque(out, (dari_opaque){size, data});
+        end = form->put_opaque(&encoder, out, (dari_opaque){size, data});
         assert_ptr_equal(end, out + 4 + padded);
         assert_int_equal(dari_get_u32(out), size);
         assert_memory_equal(out + 4, data, size);
@@ -165,6 +167,40 @@ static void strings_are_written_with_length_and_padding(void **state)
 }
 
 /* Adds to an empty sum and returns it. */
+static void large_opaque_data_can_be_referred_to(void **state)
+{
+    form = *state;
+    enum { SIZE = DARI_REFERENCE_MIN + 1, ROOM = SIZE + 7 };
+    static uint8_t data[SIZE], out[ROOM + 1];
+    dari_encoder encoder;
+    dari_references references = {0};
+    dari_encoder_init(&encoder);
+    memset(data, 7, sizeof data);
+    for (uint32_t i = 0; i <= DARI_REFERENCES_MAX; i++) {
+        bool refers = i > 0;
+        memset(out, RED, sizeof out);
+        assert_ptr_equal(form->put_opaque(&encoder, out, (dari_opaque){SIZE, data}), out + ROOM);
+        assert_int_equal(dari_get_u32(out), SIZE);
+        assert_int_equal(out[4], refers ? RED : 7);
+        assert_int_equal(out[4 + SIZE - 1], refers ? RED : 7);
+        for (uint32_t padding = 4 + SIZE; padding < ROOM; padding++)
+            assert_int_equal(out[padding], 0);
+        assert_int_equal(out[ROOM], RED);
+        assert_int_equal(references.count, i);
+        encoder.references = &references;
+        form->put_opaque(&encoder, out, (dari_opaque){DARI_REFERENCE_MIN - 1, data});
+        assert_int_equal(out[4], 7);
+        assert_int_equal(references.count, i);
+    }
+    assert_ptr_equal(references.items[0].at, out + 4);
+    assert_ptr_equal(references.items[0].data, data);
+    assert_int_equal(references.items[0].size, SIZE);
+    memset(out, RED, sizeof out);
+    form->put_opaque(&encoder, out, (dari_opaque){SIZE, data});
+    assert_int_equal(references.count, DARI_REFERENCES_MAX);
+    assert_memory_equal(out + 4, data, SIZE);
+}
+
 static int64_t size_opaque(dari_encoder *encoder, dari_opaque value, uint32_t bound)
 {
     int64_t sum = 0;
@@ -729,6 +765,7 @@ int main(void)
         cmocka_unit_test(numbers_come_back_at_any_alignment),
         cmocka_unit_test(floating_numbers_keep_every_bit),
         IN_BOTH_FORMS(opaque_data_is_padded_with_zeros),
+        IN_BOTH_FORMS(large_opaque_data_can_be_referred_to),
         IN_BOTH_FORMS(strings_are_written_with_length_and_padding),
         cmocka_unit_test(sizes_are_checked_against_bounds),
         cmocka_unit_test(wrong_values_are_named),
