@@ -6,6 +6,8 @@
 #include "loop/client.h"
 
 #include <dari/interface.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const dari_client_options eager = {.backoff_first_ns = DARI_MS,
                                           .backoff_max_ns = 4 * DARI_MS};
@@ -104,6 +106,55 @@ void idempotent_calls_in_flight_are_repeated(test_fixture *fixture)
     assert_in_range(fixture->entered, COUNT + 1, 2 * COUNT);
     assert_int_equal(client->repeated, COUNT);
     assert_int_equal(client->pending.count, 0);
+    dari_client_close(client);
+}
+
+enum { LARGE = 300000 };
+
+static void check_pattern(void *user, const opaque_data *ret, dari_call *call)
+{
+    uint8_t *expected = pattern(LARGE);
+    (void)call;
+    *(int *)user = ret && ret->size == LARGE && memcmp(ret->data, expected, LARGE) == 0;
+    free(expected);
+}
+
+/* What is kept, to be sent later or again, is kept whole, though its data would otherwise be sent
+ * from where it lies. */
+void large_calls_are_kept_whole(test_fixture *fixture)
+{
+    fixture_serve(fixture);
+    dari_client *client = connect_idempotent(fixture);
+    dari_call calls[2] = {0};
+    int right[2] = {0};
+    fixture_close_gate(fixture);
+    for (int i = 0; i < 2; i++) {
+        uint8_t *bytes = pattern(LARGE);
+        assert_int_equal(echo_data_1_start(client, &(opaque_data){LARGE, bytes}, &calls[i],
+                                           check_pattern, &right[i]),
+                         0);
+        free(bytes);
+        if (i == 0) {
+            /* In flight until its connection is lost, ... */
+            for (unsigned entered = 0; entered == 0;) {
+                assert_true(dari_client_dispatch(client) >= 0);
+                pthread_mutex_lock(&fixture->lock);
+                entered = fixture->entered;
+                pthread_mutex_unlock(&fixture->lock);
+            }
+            cut(client);
+            fixture_open_gate(fixture);
+            fixture_stop(fixture);
+            assert_true(dari_client_dispatch(client) >= 0);
+        } /* ... and the second one is started without any. */
+    }
+    fixture_serve(fixture);
+    assert_int_equal(dari_client_wait(client, 20 * DARI_S), 0);
+    for (int i = 0; i < 2; i++) {
+        if (!right[i])
+            fail_msg("%s", dari_call_message(&calls[i]));
+        dari_call_end(&calls[i]);
+    }
     dari_client_close(client);
 }
 
