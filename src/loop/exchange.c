@@ -365,11 +365,13 @@ void di_exchange_oversized(dari_exchange *exchange, size_t found, size_t allowed
 }
 
 /* Borrows the memory of a large reply, unless it is much more than the reply needs: what else lies
- * there has to be moved. */
+ * there has to be moved. Only a connection whose memory is held is sure to stay. */
 static bool borrow(dari_exchange *exchange, size_t size)
 {
+    if (!exchange->call || !exchange->holds || size < BORROWED_MIN)
+        return false;
     di_connection *connection = exchange->client->channel.connection;
-    if (!exchange->call || !exchange->holds || size < BORROWED_MIN || !connection->ops->hold)
+    if (!connection->ops->hold)
         return false;
     di_hold *hold = connection->ops->hold(connection);
     if (size < hold->room / 2) {

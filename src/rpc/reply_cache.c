@@ -3,6 +3,7 @@
 
 #include <dari/error.h>
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +32,13 @@ static uint64_t rotate(uint64_t value, unsigned bits)
     return value << bits | value >> (64 - bits);
 }
 
+/* Up to 8 bytes, the first one the lowest on every machine, so that a last word that is not full
+ * leaves its top byte to the size. */
 static uint64_t load(const uint8_t *at, size_t size)
 {
     uint64_t word = 0;
     memcpy(&word, at, size);
-    return word;
+    return le64toh(word);
 }
 
 /* The state of SipHash (Aumasson and Bernstein, 2012), which nobody without the key can predict. */
