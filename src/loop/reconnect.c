@@ -49,6 +49,7 @@ static void put_off(di_reconnect *reconnect, int error, const di_failure *failur
     reconnect->error = error;
     reconnect->failure = *failure;
     reconnect->not_before = reconnect->fruitless ? di_deadline_in(back_off(reconnect)) : 0;
+    reconnect->told = false;
 }
 
 void di_reconnect_lost(dari_client *client, int error, int cause)
@@ -82,11 +83,26 @@ static void fail(dari_client *client, int error, const di_failure *failure)
     di_loop_wake(client);
 }
 
+/* Those who wait went to sleep while somebody still had to do with the lost connection, and so did
+ * not know when the next attempt may begin. */
+static void tell(dari_client *client)
+{
+    if (client->reconnect.told)
+        return;
+    client->reconnect.told = true;
+    di_client_wake_all(client);
+    di_loop_wake(client);
+}
+
 void di_reconnect_step(dari_client *client)
 {
     di_reconnect *reconnect = &client->reconnect;
-    if (!may_connect(client) || di_now() < reconnect->not_before)
+    if (!may_connect(client))
         return;
+    if (di_now() < reconnect->not_before) {
+        tell(client);
+        return;
+    }
     di_failure failure = {0};
     reconnect->fruitless += reconnect->fruitless < UINT32_MAX;
     int error = di_attempt_begin(client, di_deadline_in(reconnect->connect_ns), &reconnect->attempt,

@@ -25,7 +25,8 @@ typedef struct di_reconnect {
     bool never;                /* a lost connection stays lost */
     di_attempt *attempt;       /* under way, or NULL */
     uint32_t fruitless;        /* attempts in a row by which no reply has come */
-    uint64_t not_before;       /* when the next one may begin */
+    uint64_t not_before;       /* when the next one may begin, */
+    bool told;                 /* and those who wait know */
     uint64_t chance;           /* the state of a random sequence */
     unsigned waiting;          /* threads that wait for the connection */
     uint64_t used;             /* when the last call began */
@@ -43,7 +44,8 @@ void di_reconnect_begin(dari_client *client, const dari_client_options *options)
 /* The connection was lost. */
 void di_reconnect_lost(dari_client *client, int error, int cause);
 
-/* Begins to connect, if that is wanted, may be, and is not under way. */
+/* Begins to connect, if that is wanted, may be, and is not under way; or tells those who wait when
+ * it will be time. */
 void di_reconnect_step(dari_client *client);
 
 /* When the next step has something to do by itself; DI_NEVER: somebody will call it. */

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "loop/client.h"
 
+#include <dari/interface.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -292,6 +294,63 @@ void a_server_that_ends_connections(test_fixture *fixture)
         dari_call_end(&lone.call);
     }
     assert_int_equal(fruitless(client), 0);
+    dari_client_close(client);
+    listener->ops->close(listener);
+}
+
+/* Waits until a thread sleeps. */
+static void await_sleeper(dari_client *client)
+{
+    uint64_t until = di_now() + 10 * DARI_S;
+    bool asleep = false;
+    while (!asleep && di_now() < until) {
+        sched_yield();
+        pthread_mutex_lock(&client->lock);
+        asleep = client->asleep != NULL && client->reconnect.waiting > 0;
+        pthread_mutex_unlock(&client->lock);
+    }
+    assert_true(asleep);
+}
+
+static void answer_add(di_connection *peer)
+{
+    uint8_t message[64], reply[64];
+    assert_int_equal(raw_read_record(peer, message, sizeof message), 48);
+    uint8_t *end = raw_reply(reply, dari_get_u32(message));
+    dari_put_u32(end, 3);
+    raw_send_record(peer, reply, 28);
+}
+
+/* A connection ends in the middle of a call, before the time for the next attempt has come: who
+ * waits for that learns of it once that call has left the connection. */
+void who_waits_learns_of_the_next_attempt(test_fixture *fixture)
+{
+    di_listener *listener = raw_listen(fixture);
+    dari_client *client =
+        fixture_connect(fixture, &(dari_client_options){.backoff_first_ns = 100 * DARI_MS,
+                                                        .backoff_max_ns = 100 * DARI_MS});
+    raw_close(raw_accept(listener));
+    let_idle(client);
+    dari_exchange writer;
+    dari_exchange_begin(&writer, client, &echo_1_interface, 0, NULL);
+    assert_non_null(dari_exchange_reserve(&writer, 0));
+    assert_int_equal(fruitless(client), 1);
+    pthread_mutex_lock(&client->lock);
+    di_client_break(client, DARI_CLOSED, 0);
+    pthread_mutex_unlock(&client->lock);
+    raw_close(raw_accept(listener));
+    lone_call lone = {.client = client, .call = {.deadline_ns = 20 * DARI_S}};
+    start_lone_call(&lone);
+    await_sleeper(client);
+    uint64_t before = di_now();
+    assert_int_equal(dari_exchange_end(&writer, dari_exchange_send(&writer)), DARI_CLOSED);
+    di_connection *peer = raw_accept(listener);
+    answer_add(peer);
+    pthread_join(lone.thread, NULL);
+    assert_int_equal(lone.result, 0);
+    assert_true(di_now() - before < 10 * DARI_S);
+    raw_close(peer);
+    dari_call_end(&lone.call);
     dari_client_close(client);
     listener->ops->close(listener);
 }
