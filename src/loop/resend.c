@@ -17,9 +17,11 @@
 static di_kept_message *take(dari_client *client, size_t size)
 {
     di_kept_message *kept = client->kept;
-    if (kept && kept->room >= size) {
+    if (kept) {
         client->kept = kept->next;
-        return kept;
+        if (kept->room >= size)
+            return kept;
+        free(kept); /* in the place of which there will be a larger one */
     }
     size_t room = size < KEPT_MIN ? KEPT_MIN : size;
     kept = malloc(sizeof *kept + room);

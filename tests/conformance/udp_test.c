@@ -505,6 +505,33 @@ static void late_replies_before_a_call(void **state)
     close(server);
 }
 
+/* The messages that are kept in turn are of many sizes, and given back in any order. */
+static void kept_messages_stay_few(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint8_t message[4096] = {0};
+    unsigned pooled = 0;
+    int server = open_socket(0, &port);
+    dari_client *client = connect_to_port(port, NULL);
+    pthread_mutex_lock(&client->lock);
+    for (int i = 0; i < 100; i++) {
+        di_resend small[2] = {0}, large = {0};
+        for (int k = 0; k < 2; k++)
+            di_resend_keep(client, &small[k], 1, message, 40);
+        for (int k = 0; k < 2; k++)
+            di_resend_end(client, &small[k]);
+        di_resend_keep(client, &large, 1, message, sizeof message);
+        di_resend_end(client, &large);
+    }
+    for (const di_kept_message *kept = client->kept; kept; kept = kept->next)
+        pooled++;
+    pthread_mutex_unlock(&client->lock);
+    assert_in_range(pooled, 1, 2);
+    dari_client_close(client);
+    close(server);
+}
+
 static void deadline_of_a_silent_server(void **state)
 {
     (void)state;
@@ -681,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_broken_socket_is_replaced),
         cmocka_unit_test(a_call_on_the_next_socket_is_sent_again),
         cmocka_unit_test(late_replies_before_a_call),
+        cmocka_unit_test(kept_messages_stay_few),
         cmocka_unit_test(deadline_of_a_silent_server),
         cmocka_unit_test(a_caller_is_told_by_its_address),
         cmocka_unit_test(finishing_lets_calls_end),
