@@ -123,7 +123,8 @@ typedef struct dari_client_options {
  *
  * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
  * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket
- * itself counts as a lost connection.
+ * itself counts as a lost connection. A call that was sent again may have run, whatever the server
+ * answers: that is about one copy.
  *
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
  * that will be called. Which one that is the first call tells, a started one too: it connects,

@@ -429,7 +429,9 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
         exchange->reply = waiter.reply;
     if (exchange->error)
         return NULL;
-    return di_exchange_open(exchange, waiter.reply, waiter.reply_size);
+    const uint8_t *results = di_exchange_open(exchange, waiter.reply, waiter.reply_size);
+    exchange->may_have_run |= waiter.resend.again;
+    return results;
 }
 
 /* Gives the reply back, wherever it lay. */

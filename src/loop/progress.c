@@ -210,6 +210,7 @@ static void finish(dari_client *client, di_flight *flight)
     const uint8_t *result = NULL;
     if (exchange->error == 0)
         result = di_exchange_open(exchange, flight->reply, flight->reply_size);
+    exchange->may_have_run |= flight->resend.again;
     flight->finish(exchange, result, flight->done, flight->user);
     pthread_mutex_lock(&client->lock);
     di_flights_recycle(client, flight);

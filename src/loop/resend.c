@@ -71,6 +71,7 @@ void di_resend_send(dari_client *client, di_resend *resend)
     memcpy(room, kept->bytes, kept->size);
     di_channel_commit(&client->channel, room, kept->size);
     client->repeated++;
+    resend->again = true;
     di_client_flush(client);
 }
 

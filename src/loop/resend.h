@@ -25,6 +25,7 @@ typedef struct di_resend {
     uint64_t at; /* when to send again; DI_NEVER: it is not sent again */
     di_retry retry;
     di_kept_message *message;
+    bool again; /* it was sent again: what answers one copy says nothing of the others */
 } di_resend;
 
 /* Keeps a copy of the call that is sent now, if the client's transport loses messages. Without

@@ -505,6 +505,57 @@ static void late_replies_before_a_call(void **state)
     close(server);
 }
 
+/* A server that takes some copies of a call, and answers the last one: it has no such procedure. */
+typedef struct refusing_server {
+    int descriptor;
+    unsigned copies;
+} refusing_server;
+
+static void *refuse_last(void *argument)
+{
+    const refusing_server *server = argument;
+    uint8_t bytes[128], reply[64];
+    struct sockaddr_in from;
+    for (unsigned i = 0; i < server->copies; i++)
+        take(server->descriptor, bytes, sizeof bytes, &from);
+    raw_reply(reply, dari_get_u32(bytes));
+    dari_put_u32(reply + 20, 3);
+    give(server->descriptor, reply, 24, &from);
+    return NULL;
+}
+
+/* Of a call that was sent again, another copy may have run than the one that is refused. */
+static void check_refusal(unsigned copies, uint64_t retry_ns)
+{
+    uint16_t port;
+    bool may_have_run = copies > 1;
+    int32_t sum = 0;
+    dari_call call = {0};
+    pthread_t thread;
+    refusing_server server = {open_socket(0, &port), copies};
+    dari_client *client = connect_to_port(port, &(dari_client_options){.retry_ns = retry_ns});
+    assert_int_equal(pthread_create(&thread, NULL, refuse_last, &server), 0);
+    assert_int_equal(add_1(client, &(pair){1, 2}, &sum, &call), DARI_PROCEDURE_UNAVAILABLE);
+    assert_int_equal(call.may_have_run, may_have_run);
+    pthread_join(thread, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, refuse_last, &server), 0);
+    assert_int_equal(add_1_start(client, &(pair){1, 2}, &call, take_sum, &sum), 0);
+    assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
+    assert_int_equal(sum, DARI_PROCEDURE_UNAVAILABLE);
+    assert_int_equal(call.may_have_run, may_have_run);
+    pthread_join(thread, NULL);
+    dari_call_end(&call);
+    dari_client_close(client);
+    close(server.descriptor);
+}
+
+static void a_refusal_of_one_copy(void **state)
+{
+    (void)state;
+    check_refusal(1, 8 * DARI_S);
+    check_refusal(2, SOON_NS);
+}
+
 /* The messages that are kept in turn are of many sizes, and given back in any order. */
 static void kept_messages_stay_few(void **state)
 {
@@ -708,6 +759,7 @@ int main(void)
         cmocka_unit_test(a_broken_socket_is_replaced),
         cmocka_unit_test(a_call_on_the_next_socket_is_sent_again),
         cmocka_unit_test(late_replies_before_a_call),
+        cmocka_unit_test(a_refusal_of_one_copy),
         cmocka_unit_test(kept_messages_stay_few),
         cmocka_unit_test(deadline_of_a_silent_server),
         cmocka_unit_test(a_caller_is_told_by_its_address),
