@@ -191,11 +191,12 @@ int dari_client_intercept(dari_client *client, const dari_client_interceptor *in
 
 /* For a loop of one's own: wait until the descriptor is readable, for at most
  * dari_client_timeout_ns, then call dispatch. The thread that waits asks for the time-out, right
- * before it does; one loop at a time. Dispatch never waits; it returns 1 where more is ready and it
- * wants to be called again at once, 0 where the descriptor or the time-out will tell, or an error:
- * DARI_FORKED, DARI_INVALID within `done`, DARI_ERRNO or DARI_NO_MEMORY where the descriptor cannot
- * be made. A connection that is lost is an error of the calls, not of dispatch. What is started
- * without a connection is kept, up to queued_max, and sent once there is one. */
+ * before it does; one loop at a time, beside which others may use dispatch and dari_client_wait:
+ * they wake it. Dispatch never waits; it returns 1 where more is ready and it wants to be called
+ * again at once, 0 where the descriptor or the time-out will tell, or an error: DARI_FORKED,
+ * DARI_INVALID within `done`, DARI_ERRNO or DARI_NO_MEMORY where the descriptor cannot be made. A
+ * connection that is lost is an error of the calls, not of dispatch. What is started without a
+ * connection is kept, up to queued_max, and sent once there is one. */
 int dari_client_descriptor(dari_client *client);      /* the same for as long as the client lives */
 uint64_t dari_client_timeout_ns(dari_client *client); /* UINT64_MAX: no limit */
 int dari_client_dispatch(dari_client *client);

@@ -111,6 +111,27 @@ static bool dispatches(const di_client_loop *loop)
     return loop->dispatching && pthread_equal(loop->dispatcher, pthread_self());
 }
 
+/* The thread that begins to make progress is awake. What woke another one, which has not seen it
+ * yet, stays. */
+static void awake(di_client_loop *loop)
+{
+    if (loop->armed && pthread_equal(loop->armed_by, pthread_self()))
+        loop->armed = false;
+    if (loop->rung && !loop->waiting) {
+        eventfd_t count;
+        eventfd_read(loop->wake, &count);
+        loop->rung = false;
+    }
+}
+
+/* Where the user's loop sleeps in another thread, it goes on: it may have missed what woke this
+ * one, and sleep for too long. */
+static void hand_back(dari_client *client)
+{
+    if (client->loop.armed)
+        di_loop_wake(client);
+}
+
 void di_loop_wake(dari_client *client)
 {
     di_client_loop *loop = &client->loop;
@@ -222,14 +243,9 @@ static int make_progress(dari_client *client)
     di_client_loop *loop = &client->loop;
     unsigned left = DARI_CLIENT_DISPATCH_MAX;
     bool received = false;
-    loop->armed = false;
+    awake(loop);
     loop->dispatching = true;
     loop->dispatcher = pthread_self();
-    if (loop->rung) {
-        eventfd_t count;
-        eventfd_read(loop->wake, &count);
-        loop->rung = false;
-    }
     di_reconnect_step(client);
     di_client_flush(client);
     if (client->flights.timers)
@@ -287,6 +303,7 @@ int dari_client_dispatch(dari_client *client)
         return result;
     if (!client->loop.dispatching) {
         result = make_progress(client);
+        hand_back(client);
         if (client->loop.sleepers)
             pthread_cond_broadcast(&client->loop.idle);
     }
@@ -339,6 +356,7 @@ int dari_client_wait(dari_client *client, uint64_t allowed_ns)
         if (client->flights.open > 0 && di_now() >= deadline)
             error = DARI_DEADLINE;
     }
+    hand_back(client);
     if (loop->sleepers)
         pthread_cond_broadcast(&loop->idle);
     pthread_mutex_unlock(&client->lock);

@@ -8,6 +8,7 @@
 #include <dari/interface.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -449,6 +450,85 @@ void threads_start_and_call(test_fixture *fixture)
     assert_int_equal(client->pending.count, 0);
     assert_int_equal(client->pending.dropped, 0);
     dari_client_close(client);
+}
+
+/* A thread with a loop of its own, and the calls whose ends it and others have seen. */
+typedef struct looping {
+    dari_client *client;
+    atomic_bool stop;
+    atomic_uint ended;
+} looping;
+
+static void count_answer(void *user, const int32_t *ret, dari_call *call)
+{
+    looping *loop = user;
+    assert_int_equal(call->error, 0);
+    assert_int_equal(*ret, 42);
+    atomic_fetch_add(&loop->ended, 1);
+}
+
+static void *run_loop(void *argument)
+{
+    looping *loop = argument;
+    struct pollfd one = {.fd = dari_client_descriptor(loop->client), .events = POLLIN};
+    while (!atomic_load(&loop->stop)) {
+        int more = dari_client_dispatch(loop->client);
+        uint64_t left = more ? 0 : dari_client_timeout_ns(loop->client);
+        if (left > 0)
+            poll(&one, 1, 20000);
+    }
+    return NULL;
+}
+
+static void await_armed(dari_client *client)
+{
+    uint64_t until = di_now() + 10 * DARI_S;
+    bool armed = false;
+    while (!armed && di_now() < until) {
+        sched_yield();
+        pthread_mutex_lock(&client->lock);
+        armed = client->loop.armed && !client->loop.dispatching && !client->loop.rung;
+        pthread_mutex_unlock(&client->lock);
+    }
+    assert_true(armed);
+}
+
+static void await_answers(looping *loop, unsigned count)
+{
+    uint64_t until = di_now() + 10 * DARI_S;
+    while (atomic_load(&loop->ended) < count && di_now() < until)
+        sched_yield();
+    assert_int_equal(atomic_load(&loop->ended), count);
+}
+
+/* Others that make progress leave the thread that sleeps in its loop in charge. */
+void a_loop_beside_other_threads(test_fixture *fixture)
+{
+    enum { ROUNDS = 100 };
+    fixture_serve(fixture);
+    looping loop = {.client = fixture_connect(fixture, NULL)};
+    dari_call call = {0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, run_loop, &loop), 0);
+    await_armed(loop.client);
+    assert_int_equal(dari_client_dispatch(loop.client), 0);
+    assert_int_equal(add_1_start(loop.client, &(pair){40, 2}, &call, count_answer, &loop), 0);
+    await_answers(&loop, 1);
+    await_armed(loop.client);
+    assert_int_equal(dari_client_wait(loop.client, 10 * DARI_S), 0);
+    assert_int_equal(add_1_start(loop.client, &(pair){40, 2}, &call, count_answer, &loop), 0);
+    await_answers(&loop, 2);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        assert_int_equal(add_1_start(loop.client, &(pair){40, 2}, &call, count_answer, &loop), 0);
+        assert_int_equal(dari_client_wait(loop.client, 10 * DARI_S), 0);
+        assert_int_equal(atomic_load(&loop.ended), i + 3);
+    }
+    atomic_store(&loop.stop, true);
+    assert_int_equal(add_1_start(loop.client, &(pair){40, 2}, &call, count_answer, &loop), 0);
+    assert_int_equal(dari_client_wait(loop.client, 10 * DARI_S), 0);
+    pthread_join(thread, NULL);
+    dari_client_close(loop.client);
+    dari_call_end(&call);
 }
 
 void calls_one_way(test_fixture *fixture)

@@ -89,6 +89,7 @@
     X(a_client_in_a_loop)                      \
     X(calls_within_callbacks)                  \
     X(threads_start_and_call)                  \
+    X(a_loop_beside_other_threads)             \
     X(calls_one_way)                           \
     X(calls_are_counted)                       \
     X(failures_of_clients_are_counted)         \
