@@ -97,11 +97,13 @@ void di_server_reference_drop(dari_server *server)
     free(server);
 }
 
-/* Nobody is woken or told any more, by calls that are answered later than this. */
+/* Nobody is woken or told any more, by calls that are answered later than this; they find no
+ * programs. */
 static void fall_silent(dari_server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->gone = true;
+    di_dispatch_free(&server->dispatch);
     di_session *calling = server->calling;
     server->calling = NULL;
     pthread_mutex_unlock(&server->lock);
@@ -124,6 +126,8 @@ void dari_server_destroy(dari_server *server)
         di_unregister(server, NULL);
         di_server_log_rest(server, DI_NEVER);
         fall_silent(server);
+    } else {
+        di_dispatch_free(&server->dispatch);
     }
     while (server->sessions)
         di_session_close(server, server->sessions);
@@ -133,7 +137,6 @@ void dari_server_destroy(dari_server *server)
         close(server->epoll);
     if (server->wake_descriptor >= 0)
         close(server->wake_descriptor);
-    di_dispatch_free(&server->dispatch);
     di_fork_guard_end(&server->guard);
     di_server_reference_drop(server);
 }

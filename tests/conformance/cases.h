@@ -53,6 +53,7 @@
     X(late_answers_fail)                       \
     X(late_answers_to_nobody)                  \
     X(destroyed_before_an_answer)              \
+    X(destroyed_during_an_answer)              \
     X(borrowed_arguments_are_kept)             \
     X(workers_serve_in_parallel)               \
     X(workers_answer_everybody)                \

@@ -181,6 +181,31 @@ void destroyed_before_an_answer(test_fixture *fixture)
     raw_close(peer);
 }
 
+static void *fail_late(void *argument)
+{
+    dari_request_fail(argument, DARI_PROGRAM_MISMATCH);
+    return NULL;
+}
+
+/* What such an answer says is looked up in what the server destroys meanwhile. */
+void destroyed_during_an_answer(test_fixture *fixture)
+{
+    for (int i = 0; i < 8; i++) {
+        pthread_t thread;
+        serve(fixture);
+        di_connection *peer = raw_connect(fixture);
+        send_add(peer, 1, 1, 2);
+        fixture_await_entered(fixture, (unsigned)i + 1);
+        dari_server_stop(fixture->server);
+        pthread_join(fixture->thread, NULL);
+        fixture->running = false;
+        assert_int_equal(pthread_create(&thread, NULL, fail_late, kept.requests[0]), 0);
+        fixture_stop(fixture);
+        pthread_join(thread, NULL);
+        raw_close(peer);
+    }
+}
+
 /* While more calls arrive, what earlier ones have borrowed stays as it was. */
 void borrowed_arguments_are_kept(test_fixture *fixture)
 {
