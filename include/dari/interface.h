@@ -64,7 +64,7 @@ typedef struct dari_exchange {
     uint32_t entered; /* interceptors that let the call pass */
     uint32_t repeats; /* how often the call was sent again, though it may have run */
     bool idempotent;  /* it may be */
-    bool queued; /* the message waits for no turn, and nobody for its reply */
+    bool queued;      /* the message waits for no turn, and nobody for its reply */
     bool may_have_run;
     bool holds; /* the reply lies in the connection, which waits until it is decoded */
 } dari_exchange;
@@ -85,8 +85,8 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange);
  * call context. */
 int dari_exchange_end(dari_exchange *exchange, const uint8_t *at);
 
-/* Asynchronous and one-way calls begin with dari_exchange_begin_queued instead of
- * dari_exchange_begin; what an earlier result in the context held is given back. */
+/* Calls that are started begin with dari_exchange_begin_queued instead of dari_exchange_begin; what
+ * an earlier result in the context held is given back. */
 void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
                                 const dari_interface *interface, uint32_t index, dari_call *call);
 

@@ -326,13 +326,14 @@ static int send_idempotent(dari_exchange *exchange, di_waiter *waiter)
     return error;
 }
 
-/* Sends a message that gets no reply. Called with the lock held. */
+/* Sends a message that gets no reply, and is not kept for a connection. Called with the lock held.
+ */
 static int send_only(dari_exchange *exchange, di_waiter *waiter)
 {
     dari_client *client = exchange->client;
-    if (client->broken) {
+    if (client->broken || client->drafting) {
         di_exchange_release(exchange);
-        return client->broken;
+        return client->broken ? client->broken : DARI_CLOSED;
     }
     uint64_t before = client->channel.committed;
     exchange->xid = client->pending.next_xid++;

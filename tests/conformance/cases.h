@@ -118,6 +118,7 @@
     X(the_ends_of_calls_that_wait)             \
     X(connecting_blocks_nobody)                \
     X(one_way_calls_connect_again)             \
+    X(one_way_calls_begun_offline)             \
     X(threads_share_a_client_that_reconnects)  \
     X(the_highest_common_version)              \
     X(versions_of_silent_servers)              \

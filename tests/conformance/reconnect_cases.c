@@ -558,6 +558,43 @@ void one_way_calls_connect_again(test_fixture *fixture)
     dari_client_close(client);
 }
 
+/* Such a call, begun as one in flight, is written while there is no connection, and sent after
+ * there is one. */
+void one_way_calls_begun_offline(test_fixture *fixture)
+{
+    fixture_serve(fixture);
+    dari_client *client = fixture_connect(fixture, &eager);
+    dari_call call = {0};
+    dari_exchange writer;
+    fixture_stop(fixture);
+    assert_int_equal(dari_client_wait(client, 0), 0);
+    let_idle(client);
+    dari_exchange_begin_queued(&writer, client, &echo_1_interface, 0, &call);
+    assert_non_null(dari_exchange_reserve(&writer, 0));
+    assert_true(client->drafting);
+    lone_call lone = {.client = client};
+    start_lone_call(&lone);
+    await_sleeper(client);
+    fixture_serve(fixture);
+    uint64_t until = di_now() + 10 * DARI_S;
+    bool broken = true;
+    while (broken && di_now() < until) {
+        sched_yield();
+        pthread_mutex_lock(&client->lock);
+        broken = client->broken != 0;
+        pthread_mutex_unlock(&client->lock);
+    }
+    assert_false(broken);
+    assert_int_equal(dari_exchange_post(&writer), DARI_CLOSED);
+    assert_false(call.may_have_run);
+    pthread_join(lone.thread, NULL);
+    assert_int_equal(lone.result, 0);
+    assert_int_equal(lone.sum, 3);
+    dari_call_end(&lone.call);
+    dari_call_end(&call);
+    dari_client_close(client);
+}
+
 /* Threads that call, start calls and dispatch, while the connection is cut again and again. */
 typedef struct restless {
     dari_client *client;
