@@ -146,6 +146,12 @@ bool di_reconnect_take(dari_client *client, di_attempt *attempt, int error,
     return taken;
 }
 
+/* Bytes that have come on this connection. */
+static uint64_t received(const dari_client *client)
+{
+    return client->channel.shown + di_channel_arrived(&client->channel);
+}
+
 void di_reconnect_look(dari_client *client, const dari_exchange *exchange)
 {
     uint64_t now = exchange->began;
@@ -155,8 +161,13 @@ void di_reconnect_look(dari_client *client, const dari_exchange *exchange)
         return;
     bool quiet = client->pending.count == 0 && !client->held && !client->engaged &&
                  !client->receiver && !client->sender && !client->writing;
-    if (!client->broken && quiet)
+    uint64_t before = UINT64_MAX;
+    for (unsigned i = 0; i < DI_LOOKS_MAX && quiet && !client->broken; i++) {
+        if (received(client) == before)
+            return;
+        before = received(client);
         di_client_receive(client);
+    }
 }
 
 bool di_reconnect_may_repeat(const dari_client *client, const dari_exchange *exchange, int error)

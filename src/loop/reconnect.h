@@ -15,8 +15,10 @@
 
 #include <stdbool.h>
 
-/* A connection on which no call has begun for that long is looked at before the next one. */
+/* A connection on which no call has begun for that long is looked at before the next one, */
 #define DI_LOOK_AFTER_NS (10 * DARI_MS)
+/* and so often at most, while something is there: its end lies behind that. */
+#define DI_LOOKS_MAX 8u
 
 /* Guarded by the client's lock. */
 typedef struct di_reconnect {

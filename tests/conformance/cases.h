@@ -112,6 +112,7 @@
     X(the_first_attempt_is_made_at_once)       \
     X(a_server_that_ends_connections)          \
     X(calls_that_were_sent_are_not_repeated)   \
+    X(a_late_reply_before_the_end)             \
     X(who_waits_learns_of_the_next_attempt)    \
     X(calls_in_flight_wait_for_the_server)     \
     X(a_loop_connects_again)                   \

@@ -321,6 +321,33 @@ static void answer_add(di_connection *peer)
     raw_send_record(peer, reply, 28);
 }
 
+/* Behind a reply that comes too late lies the end of the connection: the next call, for which that
+ * is idle, sees both. */
+void a_late_reply_before_the_end(test_fixture *fixture)
+{
+    di_listener *listener = raw_listen(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    dari_call call = DARI_CALL(.deadline_ns = 20 * DARI_MS);
+    int32_t sum;
+    di_connection *peer = raw_accept(listener);
+    assert_int_equal(add_1(client, &(pair){1, 2}, &sum, &call), DARI_DEADLINE);
+    answer_add(peer);
+    raw_close(peer);
+    lone_call lone = {.client = client};
+    let_idle(client);
+    start_lone_call(&lone);
+    peer = raw_accept(listener);
+    answer_add(peer);
+    pthread_join(lone.thread, NULL);
+    assert_int_equal(lone.result, 0);
+    assert_int_equal(client->pending.dropped, 1);
+    raw_close(peer);
+    dari_call_end(&lone.call);
+    dari_call_end(&call);
+    dari_client_close(client);
+    listener->ops->close(listener);
+}
+
 /* A connection ends in the middle of a call, before the time for the next attempt has come: who
  * waits for that learns of it once that call has left the connection. */
 void who_waits_learns_of_the_next_attempt(test_fixture *fixture)
