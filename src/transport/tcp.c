@@ -51,6 +51,17 @@ static int finish_connect(int descriptor, uint64_t deadline)
     return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &cause, &size) < 0 ? errno : cause;
 }
 
+/* Whether the socket is connected to itself: so it may happen where nobody listens at a port from
+ * which the system takes those of clients. */
+static bool is_its_own_peer(int descriptor)
+{
+    struct sockaddr_storage own = {0}, peer = {0};
+    socklen_t own_size = sizeof own, peer_size = sizeof peer;
+    return getsockname(descriptor, (struct sockaddr *)&own, &own_size) == 0 &&
+           getpeername(descriptor, (struct sockaddr *)&peer, &peer_size) == 0 &&
+           own_size == peer_size && memcmp(&own, &peer, own_size) == 0;
+}
+
 static int connect_one(const struct addrinfo *address, uint64_t deadline,
                        const di_connect_options *options, int *ret_descriptor, di_failure *failure)
 {
@@ -68,6 +79,8 @@ static int connect_one(const struct addrinfo *address, uint64_t deadline,
     int cause = connect(descriptor, address->ai_addr, address->ai_addrlen) < 0 ? errno : 0;
     if (cause == EINPROGRESS || cause == EINTR)
         cause = finish_connect(descriptor, deadline);
+    if (cause == 0 && is_its_own_peer(descriptor))
+        cause = ECONNREFUSED;
     if (cause) {
         close(descriptor);
         return cause < 0 ? cause : di_fail_system(failure, cause, NULL);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,7 @@ static struct {
     int cause;
     unsigned tried;
     unsigned tries[1024];
+    unsigned instead; /* the port of the loopback that is taken for a reserved one */
 } ports;
 
 int __real_bind(int descriptor, const struct sockaddr *address, socklen_t size);
@@ -32,6 +34,11 @@ int __wrap_bind(int descriptor, const struct sockaddr *address, socklen_t size)
         port = ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
     else if (address->sa_family == AF_INET6)
         port = ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
+    if (port > 0 && port < 1024 && ports.instead) {
+        struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        own.sin_port = htons((in_port_t)ports.instead);
+        return __real_bind(descriptor, (struct sockaddr *)&own, sizeof own);
+    }
     if (port == 0 || port > 1023 || ports.cause == 0)
         return __real_bind(descriptor, address, size);
     ports.tries[port]++;
@@ -206,6 +213,17 @@ static void searches_begin_anywhere(void **state)
     assert_true(different > 1);
 }
 
+/* Where nobody listens at a port that the system gives to clients, it may give it to this one, and
+ * connect it to itself. */
+static void nobody_is_connected_to_itself(void **state)
+{
+    test_fixture *fixture = *state;
+    ports.instead = (unsigned)strtoul(strrchr(fixture->address, ':') + 1, NULL, 10);
+    fixture_stop(fixture);
+    assert_int_equal(connect_reserved(fixture, "nobody listens there (Connection refused)"),
+                     DARI_REFUSED);
+}
+
 static void another_error_of_bind(void **state)
 {
     ports.cause = EIO;
@@ -236,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_port_is_tried_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_last_free_port_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(searches_begin_anywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_connected_to_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_error_of_bind, set_up, tear_down),
         cmocka_unit_test(other_schemes_ignore_them),
     };
