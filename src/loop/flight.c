@@ -230,7 +230,7 @@ static void resend_due(dari_client *client, uint64_t now)
     di_timers expired = NULL;
     while (*timers && (*timers)->deadline <= now) {
         di_flight *flight = flight_of(*timers);
-        bool again = di_resend_is_due(&flight->resend, now);
+        bool again = di_resend_is_due(client, &flight->resend, now);
         di_timers_remove(timers, &flight->timer);
         if (flight->exchange.deadline <= now) {
             di_timers_add(&expired, &flight->timer);

@@ -48,12 +48,12 @@ void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const 
     resend->at = di_retry_next(&resend->retry, now);
 }
 
-bool di_resend_is_due(di_resend *resend, uint64_t now)
+bool di_resend_is_due(const dari_client *client, di_resend *resend, uint64_t now)
 {
     if (now < resend->at)
         return false;
-    resend->at = di_retry_next(&resend->retry, now);
-    return true;
+    resend->at = client->writing ? now + BUSY_NS : di_retry_next(&resend->retry, now);
+    return !client->writing;
 }
 
 void di_resend_send(dari_client *client, di_resend *resend)
@@ -62,10 +62,6 @@ void di_resend_send(dari_client *client, di_resend *resend)
     uint8_t *room;
     if (client->broken)
         return;
-    if (client->writing) {
-        resend->at = di_deadline_in(BUSY_NS);
-        return;
-    }
     if (di_channel_reserve(&client->channel, kept->size, &room) < 0)
         return;
     memcpy(room, kept->bytes, kept->size);

@@ -33,8 +33,9 @@ typedef struct di_resend {
 void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const uint8_t *message,
                     size_t size);
 
-/* Whether it is time to send the call again; then the next time is set. */
-bool di_resend_is_due(di_resend *resend, uint64_t now);
+/* Whether it is time to send the call again; then the next time is set. While a thread writes its
+ * argument nothing can be sent, and it is not time before a moment later. */
+bool di_resend_is_due(const dari_client *client, di_resend *resend, uint64_t now);
 
 /* Sends the call again. */
 void di_resend_send(dari_client *client, di_resend *resend);

@@ -458,7 +458,7 @@ int di_client_await_reply(dari_client *client, di_waiter *waiter)
         if (!waiter->done && error == 0)
             error = client->refusals != waiter->refusals ? DARI_REFUSED : out_of_time(waiter);
         if (!waiter->done && error == 0 && waiter->resend.message &&
-            di_resend_is_due(&waiter->resend, di_now()))
+            di_resend_is_due(client, &waiter->resend, di_now()))
             di_resend_send(client, &waiter->resend);
     }
     if (!waiter->done)

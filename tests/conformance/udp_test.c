@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <dari/counters.h>
+#include <dari/interface.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -212,6 +213,39 @@ static void a_lost_call_is_sent_again(void **state)
     assert_int_equal(counters.calls.ok, 1);
     assert_true(counters.repeated >= 2);
     dari_counters_end(&counters);
+    dari_client_close(client);
+    dari_call_end(&call);
+    close(server);
+}
+
+/* While a thread writes its argument, nothing can be sent; right after that it is. */
+static void a_lost_call_while_another_is_written(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint8_t bytes[128];
+    struct sockaddr_in from;
+    int32_t sum = 0;
+    dari_call call = {0};
+    int server = open_socket(0, &port);
+    dari_client *client = connect_to_port(port, &(dari_client_options){.retry_ns = SOON_NS});
+    assert_int_equal(add_1_start(client, &(pair){3, 4}, &call, take_sum, &sum), 0);
+    await_datagram(client, server);
+    dari_exchange writer;
+    dari_exchange_begin(&writer, client, &echo_1_interface, 0, NULL);
+    assert_non_null(dari_exchange_reserve(&writer, 0));
+    uint64_t due = client->flights.timers->deadline, repeated = client->repeated;
+    while (di_now() < due)
+        poll(NULL, 0, 1);
+    assert_int_equal(dari_client_dispatch(client), 0);
+    assert_true(client->flights.timers->deadline <= di_now() + DARI_MS);
+    assert_int_equal(client->repeated, repeated);
+    assert_int_equal(dari_exchange_post(&writer), 0);
+    for (int i = 0; i < 3; i++) { /* the call, the other one, and the call again */
+        await_datagram(client, server);
+        take(server, bytes, sizeof bytes, &from);
+    }
+    assert_true(client->repeated > repeated);
     dari_client_close(client);
     dari_call_end(&call);
     close(server);
@@ -749,6 +783,7 @@ int main(void)
         cmocka_unit_test(calls_are_answered),
         cmocka_unit_test(answers_come_from_the_address_asked),
         cmocka_unit_test(a_lost_call_is_sent_again),
+        cmocka_unit_test(a_lost_call_while_another_is_written),
         cmocka_unit_test(a_thread_that_waits_sends_again),
         cmocka_unit_test(a_call_that_comes_twice_runs_once),
         cmocka_unit_test(a_call_in_progress_is_not_begun_again),
