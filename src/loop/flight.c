@@ -170,9 +170,10 @@ void di_flight_fail(dari_client *client, di_flight *flight, int error)
 }
 
 /* Grounds those, in the order of their messages, that have nothing to do with the lost connection
- * any more; they are among the timers again. */
+ * any more, before what was started later; they are among the timers again. */
 static void ground_all(dari_client *client, di_timers staying)
 {
+    di_flight *later = client->flights.grounded;
     while (staying) {
         di_flight *flight = flight_of(staying);
         di_timers_remove(&staying, staying);
@@ -185,7 +186,7 @@ static void ground_all(dari_client *client, di_timers staying)
             flight->exchange.may_have_run = true;
             flight->exchange.repeats++;
         }
-        di_flight_ground(client, flight);
+        di_flight_ground(client, flight, later);
     }
 }
 
@@ -386,7 +387,7 @@ static void start_grounded(dari_client *client, di_flight *flight)
     di_exchange_write_header(&flight->exchange);
     complete(&flight->exchange);
     di_flight_keep(flight, client->message, client->message_size);
-    di_flight_ground(client, flight);
+    di_flight_ground(client, flight, NULL);
     di_exchange_release(&flight->exchange);
     if (!client->broken)
         di_flights_launch(client);

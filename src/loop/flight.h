@@ -68,8 +68,9 @@ void di_flight_fail(dari_client *client, di_flight *flight, int error);
 int di_flight_make_room(di_flight *flight, size_t size);
 /* Keeps the message, for which there is room. */
 void di_flight_keep(di_flight *flight, const uint8_t *message, size_t size);
-/* The flight waits for a connection, behind the others; it no longer does. */
-void di_flight_ground(dari_client *client, di_flight *flight);
+/* The flight waits for a connection, before the one that is to follow it, or, where that is NULL,
+ * behind the others; it no longer does. */
+void di_flight_ground(dari_client *client, di_flight *flight, di_flight *next);
 void di_flight_unground(dari_client *client, di_flight *flight);
 /* Whether the flight, whose connection is lost, can be sent by the next one. */
 bool di_flight_can_stay(const dari_client *client, const di_flight *flight);

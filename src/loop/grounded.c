@@ -26,17 +26,21 @@ void di_flight_keep(di_flight *flight, const uint8_t *message, size_t size)
     flight->kept_size = size;
 }
 
-void di_flight_ground(dari_client *client, di_flight *flight)
+void di_flight_ground(dari_client *client, di_flight *flight, di_flight *next)
 {
     di_flights *flights = &client->flights;
+    di_flight *previous = next ? next->previous_grounded : flights->last_grounded;
     flight->grounded = true;
-    flight->next_grounded = NULL;
-    flight->previous_grounded = flights->last_grounded;
-    if (flights->last_grounded)
-        flights->last_grounded->next_grounded = flight;
+    flight->next_grounded = next;
+    flight->previous_grounded = previous;
+    if (previous)
+        previous->next_grounded = flight;
     else
         flights->grounded = flight;
-    flights->last_grounded = flight;
+    if (next)
+        next->previous_grounded = flight;
+    else
+        flights->last_grounded = flight;
     flights->grounded_size += flight->kept_size;
 }
 

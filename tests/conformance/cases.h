@@ -128,6 +128,7 @@
     X(interceptors_are_told_of_failures)       \
     X(idempotent_calls_are_repeated)           \
     X(idempotent_calls_in_flight_are_repeated) \
+    X(repeated_calls_keep_their_order)         \
     X(large_calls_are_kept_whole)              \
     X(repeats_are_limited)                     \
     X(an_idempotent_call_without_a_server)     \

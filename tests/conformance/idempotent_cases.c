@@ -111,6 +111,46 @@ void idempotent_calls_in_flight_are_repeated(test_fixture *fixture)
 
 enum { LARGE = 300000 };
 
+/* While a reply is read, the connection breaks: calls that were started before that are sent by the
+ * next one before those that were started after it. */
+void repeated_calls_keep_their_order(test_fixture *fixture)
+{
+    enum { COUNT = 4 };
+    di_listener *listener = raw_listen(fixture);
+    dari_client *client = connect_idempotent(fixture);
+    dari_call calls[COUNT] = {0};
+    int32_t sums[COUNT] = {0};
+    uint8_t message[64];
+    di_connection *peer = raw_accept(listener);
+    const uint8_t *end = raw_reply(message, client->pending.next_xid);
+    raw_send_record(peer, message, (size_t)(end - message));
+    client->reconnect.used = UINT64_MAX; /* it is not taken for idle */
+    dari_exchange reader;
+    dari_exchange_begin(&reader, client, &echo_1_interface, 0, NULL);
+    dari_exchange_reserve(&reader, 0);
+    const uint8_t *at = dari_exchange_send(&reader);
+    assert_non_null(at);
+    for (int i = 0; i < COUNT; i++) {
+        if (i == 1)
+            cut(client);
+        assert_int_equal(add_1_start(client, &(pair){i, 1}, &calls[i], take_sum, &sums[i]), 0);
+        assert_int_equal(dari_client_dispatch(client), 0);
+        assert_int_equal(client->broken, i ? DARI_CLOSED : 0);
+    }
+    assert_int_equal(dari_exchange_end(&reader, at), 0);
+    raw_close(peer);
+    peer = raw_accept(listener);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(raw_read_record(peer, message, sizeof message), 48);
+        assert_int_equal(dari_get_u32(message + 40), i);
+    }
+    dari_client_close(client);
+    for (int i = 0; i < COUNT; i++)
+        dari_call_end(&calls[i]);
+    raw_close(peer);
+    listener->ops->close(listener);
+}
+
 static void check_pattern(void *user, const opaque_data *ret, dari_call *call)
 {
     uint8_t *expected = pattern(LARGE);
