@@ -229,6 +229,8 @@ void di_exchange_release(dari_exchange *exchange)
     client->writing = false;
     if (!client->drafting)
         di_channel_release(&client->channel);
+    else if (client->draft.room > DI_BUFFER_KEEP)
+        di_buffer_free(&client->draft);
     client->drafting = false;
     if (client->flush_wanted)
         di_client_flush(client);

@@ -117,6 +117,7 @@
     X(calls_in_flight_wait_for_the_server)     \
     X(a_loop_connects_again)                   \
     X(the_ends_of_calls_that_wait)             \
+    X(large_calls_without_a_connection)        \
     X(connecting_blocks_nobody)                \
     X(one_way_calls_connect_again)             \
     X(one_way_calls_begun_offline)             \

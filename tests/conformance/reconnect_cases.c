@@ -535,6 +535,35 @@ void the_ends_of_calls_that_wait(test_fixture *fixture)
     dari_cancel_destroy(cancel);
 }
 
+static void ignore_size(void *user, const uint32_t *ret, dari_call *call)
+{
+    (void)user;
+    (void)ret;
+    (void)call;
+}
+
+/* The memory in which calls are written while there is no connection is not kept for large ones. */
+void large_calls_without_a_connection(test_fixture *fixture)
+{
+    static const uint32_t sizes[] = {1000, 200000, 1000};
+    fixture_serve(fixture);
+    dari_client *client = fixture_connect(fixture, &eager);
+    dari_call calls[3] = {0};
+    uint8_t *bytes = pattern(200000);
+    fixture_stop(fixture);
+    assert_int_equal(dari_client_wait(client, 0), 0);
+    let_idle(client);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(
+            sink_1_start(client, &(opaque_data){sizes[i], bytes}, &calls[i], ignore_size, NULL), 0);
+        assert_true(client->draft.room <= DI_BUFFER_KEEP);
+    }
+    dari_client_close(client);
+    for (int i = 0; i < 3; i++)
+        dari_call_end(&calls[i]);
+    free(bytes);
+}
+
 /* Connecting takes for ever: the listener's queue is full. */
 void connecting_blocks_nobody(test_fixture *fixture)
 {
