@@ -6,7 +6,10 @@
  *       fprintf(stderr, "%s\n", dari_call_message(&call));
  *   dari_call_end(&call);
  *
- * A context belongs to one call at a time and to the thread that makes it. */
+ * A context belongs to one call at a time and to the thread that makes it. What the results of
+ * synchronous calls hold adds up in it: earlier results stay valid until dari_call_reset or
+ * dari_call_end, and whoever calls in a loop resets the context each time. A call that is started
+ * (client.h) gives back what was there. */
 #ifndef DARI_CALL_H
 #define DARI_CALL_H
 
