@@ -314,8 +314,9 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
         reply.low = reply.high = DI_RPC_VERSION;
     if (reply.error || !target.procedure || !target.procedure->serve)
         return answer_without(server, session, &origin, &target, &reply);
-    if (session->connectionless && di_answer_again(session, &origin, message) != DI_CALL_NEW) {
-        di_count(&server->traffic.repeated, 1);
+    int known = session->connectionless ? di_answer_again(session, &origin, message) : DI_CALL_NEW;
+    if (known != DI_CALL_NEW) {
+        di_count(known < 0 ? &server->traffic.dropped : &server->traffic.repeated, 1);
         return 0;
     }
     di_procedure_counters *counters = count_start(server, &target, 0);

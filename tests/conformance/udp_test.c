@@ -367,6 +367,38 @@ static void a_call_in_progress_is_not_begun_again(void **state)
     fixture_end(&fixture);
 }
 
+/* While all calls that may be remembered are in progress, another one is not begun. */
+static void a_call_that_cannot_be_remembered(void **state)
+{
+    (void)state;
+    test_fixture fixture = {.scheme = &udp4};
+    uint8_t call[128], reply[128];
+    fixture_begin(&fixture);
+    fixture.options.workers = 1;
+    fixture.options.remembered_max = 1;
+    fixture_serve(&fixture);
+    int client = open_socket(port_of(fixture.address), NULL);
+    fixture_close_gate(&fixture);
+    give(client, call, write_add(call, 5, 20, 3), NULL);
+    fixture_await_entered(&fixture, 1);
+    give(client, call, write_add(call, 6, 1, 1), NULL);
+    dari_counters counters = {0};
+    uint64_t until = di_deadline_in(PATIENCE_MS * UINT64_C(1000000));
+    while (counters.dropped + counters.repeated == 0 && di_now() < until) {
+        dari_counters_end(&counters);
+        assert_int_equal(dari_server_counters(fixture.server, &counters), 0);
+    }
+    assert_int_equal(counters.dropped, 1);
+    assert_int_equal(counters.repeated, 0);
+    dari_counters_end(&counters);
+    fixture_open_gate(&fixture);
+    check_sum(reply, take(client, reply, sizeof reply, NULL), 5, 23);
+    fixture_stop(&fixture);
+    assert_int_equal(fixture.entered, 1);
+    close(client);
+    fixture_end(&fixture);
+}
+
 static void errors_are_answered_once_too(void **state)
 {
     (void)state;
@@ -787,6 +819,7 @@ int main(void)
         cmocka_unit_test(a_thread_that_waits_sends_again),
         cmocka_unit_test(a_call_that_comes_twice_runs_once),
         cmocka_unit_test(a_call_in_progress_is_not_begun_again),
+        cmocka_unit_test(a_call_that_cannot_be_remembered),
         cmocka_unit_test(errors_are_answered_once_too),
         cmocka_unit_test(rubbish_does_not_end_the_service),
         cmocka_unit_test(nobody_listens),
