@@ -56,8 +56,8 @@ static int make_address(const char *rest, struct sockaddr_un *ret_address, sockl
 }
 
 /* Lets a connect wait for room in the listener's queue until the deadline: a non-blocking one
- * fails there, and cannot be polled. */
-static void limit_wait(int descriptor, uint64_t deadline)
+ * fails there, and cannot be polled. Returns 0 or errno. */
+static int limit_wait(int descriptor, uint64_t deadline)
 {
     struct timeval limit = {0};
     if (deadline != DI_NEVER) {
@@ -68,7 +68,7 @@ static void limit_wait(int descriptor, uint64_t deadline)
         if (limit.tv_sec == 0 && limit.tv_usec == 0)
             limit.tv_usec = 1;
     }
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    return setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ? errno : 0;
 }
 
 /* One peer is one user. */
@@ -99,13 +99,14 @@ static int unix_connect(const char *rest, uint64_t deadline, const di_connect_op
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return di_fail_system(failure, errno, NULL);
-    int result;
+    int cause;
     do {
-        limit_wait(descriptor, deadline);
-        result = connect(descriptor, (struct sockaddr *)&address, size);
-    } while (result < 0 && errno == EINTR);
-    if (result < 0) {
-        error = errno == EAGAIN ? DARI_DEADLINE : di_fail_system(failure, errno, NULL);
+        cause = limit_wait(descriptor, deadline);
+        if (cause == 0 && connect(descriptor, (struct sockaddr *)&address, size) < 0)
+            cause = errno;
+    } while (cause == EINTR);
+    if (cause) {
+        error = cause == EAGAIN ? DARI_DEADLINE : di_fail_system(failure, cause, NULL);
         close(descriptor);
         return error;
     }

@@ -2,6 +2,7 @@
 /* What is particular to unix: -- paths, their files and their owners. */
 #include "conformance/harness.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +44,21 @@ static int end(void **state)
     assert_int_equal(rmdir(self->directory), 0);
     free(self);
     return 0;
+}
+
+/* The stand-in for setsockopt refuses to limit the time of sending. */
+static bool refuses_limits;
+
+int __real_setsockopt(int descriptor, int level, int name, const void *value, socklen_t size);
+int __wrap_setsockopt(int descriptor, int level, int name, const void *value, socklen_t size);
+
+int __wrap_setsockopt(int descriptor, int level, int name, const void *value, socklen_t size)
+{
+    if (refuses_limits && level == SOL_SOCKET && name == SO_SNDTIMEO) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_setsockopt(descriptor, level, name, value, size);
 }
 
 static void connects(const char *address, int expected)
@@ -273,6 +289,22 @@ static void several_addresses(void **state)
     connects(second, 0);
 }
 
+/* Without the limit, connecting might take for ever. */
+static void a_limit_that_cannot_be_set(void **state)
+{
+    unix_state *self = *state;
+    dari_call call = {0};
+    dari_client *client = NULL;
+    listens(self->server, self->address, 0, NULL);
+    refuses_limits = true;
+    int error = dari_connect(self->address, &(dari_client_options){.call = &call}, &client);
+    refuses_limits = false;
+    assert_int_equal(error, DARI_ERRNO);
+    assert_int_equal(call.system_error, EIO);
+    assert_null(client);
+    dari_call_end(&call);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -291,6 +323,7 @@ int main(void)
         CASE(a_directory_that_is_not_there),
         CASE(a_child_removes_nothing),
         CASE(several_addresses),
+        CASE(a_limit_that_cannot_be_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
