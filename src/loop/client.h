@@ -163,8 +163,8 @@ void di_loop_end(dari_client *client);
 /* The connection is there, or is lost. */
 int di_loop_attach(dari_client *client);
 void di_loop_detach(dari_client *client);
-/* Whether what is left to be sent waits for room. */
-void di_loop_want_room(dari_client *client, bool wants);
+/* Whether what is left to be sent waits for room. Returns 0 or DARI_ERRNO. */
+int di_loop_want_room(dari_client *client, bool wants);
 /* Something is ready for the thread that sleeps in the loop, if one does. */
 void di_loop_wake(dari_client *client);
 /* The last call in flight has ended. */

@@ -89,13 +89,13 @@ void di_loop_detach(dari_client *client)
                   NULL);
 }
 
-void di_loop_want_room(dari_client *client, bool wants)
+int di_loop_want_room(dari_client *client, bool wants)
 {
     if (!client->loop.made || client->loop.wants_room == wants)
-        return;
+        return 0;
     client->loop.wants_room = wants;
-    watch_for(client->loop.descriptor, EPOLL_CTL_MOD, client->channel.connection->descriptor,
-              wants ? EPOLLIN | EPOLLOUT : EPOLLIN, CONNECTION);
+    return watch_for(client->loop.descriptor, EPOLL_CTL_MOD, client->channel.connection->descriptor,
+                     wants ? EPOLLIN | EPOLLOUT : EPOLLIN, CONNECTION);
 }
 
 /* Whether another thread sleeps in the loop, or is about to. */

@@ -239,7 +239,10 @@ void di_client_flush(dari_client *client)
         return;
     int result = di_channel_flush(&client->channel);
     int cause = errno;
-    di_loop_want_room(client, result == DI_BLOCKED);
+    if (di_loop_want_room(client, result == DI_BLOCKED) < 0 && result >= 0) {
+        result = DARI_ERRNO;
+        cause = errno;
+    }
     if (result >= 0)
         return;
     if (!client->held)

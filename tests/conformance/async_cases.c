@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 /* A call in flight, and what became of it. */
 typedef struct flying {
@@ -275,6 +276,30 @@ void a_full_output(test_fixture *fixture)
     free(calls);
     free(bytes);
     dari_client_close(client);
+}
+
+/* Nobody would learn of room to send: the connection ends. */
+void room_that_cannot_be_watched_for(test_fixture *fixture)
+{
+    enum { LARGE = 8 << 20 };
+    di_listener *silent = raw_listen(fixture);
+    dari_client *client = fixture_connect(fixture, &(dari_client_options){.no_reconnect = true});
+    uint8_t *bytes = pattern(LARGE);
+    dari_call call = {0};
+    int ends[2] = {0, 0};
+    int descriptor = dari_client_descriptor(client);
+    assert_int_equal(
+        epoll_ctl(descriptor, EPOLL_CTL_DEL, client->channel.connection->descriptor, NULL), 0);
+    assert_int_equal(sink_1_start(client, &(opaque_data){LARGE, bytes}, &call, take_size, ends), 0);
+    assert_int_equal(dari_client_wait(client, 10 * DARI_S), 0);
+    assert_int_equal(ends[0], 1);
+    assert_int_equal(call.error, DARI_ERRNO);
+    assert_int_equal(call.system_error, ENOENT);
+    assert_false(call.may_have_run);
+    dari_client_close(client);
+    dari_call_end(&call);
+    free(bytes);
+    silent->ops->close(silent);
 }
 
 void a_peer_dies_with_many_in_flight(test_fixture *fixture)

@@ -85,6 +85,7 @@
     X(deadlines_of_calls_in_flight)            \
     X(calls_in_flight_are_cancelled)           \
     X(a_full_output)                           \
+    X(room_that_cannot_be_watched_for)         \
     X(a_peer_dies_with_many_in_flight)         \
     X(a_client_closes_with_many)               \
     X(a_client_in_a_loop)                      \
