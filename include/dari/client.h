@@ -77,9 +77,9 @@ typedef struct dari_client dari_client;
  * answer for that long again: a minute. */
 #define DARI_TCP_KEEPALIVE_DEFAULT_NS (60 * DARI_S)
 
-/* Of a tcp:// connection; ignored by the other schemes. Zeroed means the defaults. The system
- * counts in whole seconds (keepalive, up to 32767) and milliseconds (user_timeout), and it is
- * rounded up. */
+/* Of a tcp:// connection; ignored by the other schemes, but udp:// has reserved ports too. Zeroed
+ * means the defaults. The system counts in whole seconds (keepalive, up to 32767) and milliseconds
+ * (user_timeout), and it is rounded up. */
 typedef struct dari_tcp_options {
     bool reserved_port;       /* come from a free port of 512 to 1023, which proves to old servers
                                  that the caller is privileged. Without the privilege connecting

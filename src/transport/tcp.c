@@ -71,7 +71,7 @@ static int connect_one(const struct addrinfo *address, uint64_t deadline,
         return di_fail_system(failure, errno, NULL);
     int error = di_tcp_set_options(descriptor, options, failure);
     if (error == 0 && options->reserved_port)
-        error = di_tcp_bind_reserved(descriptor, address->ai_family, failure);
+        error = di_bind_reserved(descriptor, address->ai_family, failure);
     if (error < 0) {
         close(descriptor);
         return error;

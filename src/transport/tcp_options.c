@@ -63,7 +63,7 @@ static unsigned any_port(void)
     return number % (DI_RESERVED_PORT_HIGHEST - DI_RESERVED_PORT_LOWEST + 1);
 }
 
-int di_tcp_bind_reserved(int descriptor, int family, di_failure *failure)
+int di_bind_reserved(int descriptor, int family, di_failure *failure)
 {
     const unsigned count = DI_RESERVED_PORT_HIGHEST - DI_RESERVED_PORT_LOWEST + 1;
     di_socket_address address = {.v6 = {0}};

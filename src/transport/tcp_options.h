@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What may be asked of a TCP socket that connects. From any thread. */
+/* What may be asked of a TCP socket that connects, and a port that may be asked of others. From any
+ * thread. */
 #ifndef DI_TRANSPORT_TCP_OPTIONS_H
 #define DI_TRANSPORT_TCP_OPTIONS_H
 
@@ -19,8 +20,8 @@
 /* Sets up a socket that is not connected yet. Returns 0 or an error. */
 int di_tcp_set_options(int descriptor, const di_connect_options *options, di_failure *ret_failure);
 
-/* Binds it to a free reserved port. Errors: DARI_PERMISSION, DARI_IN_USE (all are taken),
- * DARI_ERRNO. */
-int di_tcp_bind_reserved(int descriptor, int family, di_failure *ret_failure);
+/* Binds a socket of TCP or UDP to a free reserved port. Errors: DARI_PERMISSION, DARI_IN_USE (all
+ * are taken), DARI_ERRNO. */
+int di_bind_reserved(int descriptor, int family, di_failure *ret_failure);
 
 #endif

@@ -12,6 +12,7 @@
 #include "transport/failure.h"
 #include "transport/place.h"
 #include "transport/resolve.h"
+#include "transport/tcp_options.h"
 
 #include <dari/error.h>
 
@@ -348,15 +349,20 @@ static int make_socket(const struct addrinfo *address, int *ret_descriptor, di_f
     return 0;
 }
 
-static int connect_one(const struct addrinfo *address, int *ret_descriptor, di_failure *failure)
+static int connect_one(const struct addrinfo *address, bool reserved, int *ret_descriptor,
+                       di_failure *failure)
 {
     int descriptor = -1;
     int error = make_socket(address, &descriptor, failure);
-    if (error == 0 && connect(descriptor, address->ai_addr, address->ai_addrlen) < 0) {
+    if (error < 0)
+        return error;
+    if (reserved)
+        error = di_bind_reserved(descriptor, address->ai_family, failure);
+    if (error == 0 && connect(descriptor, address->ai_addr, address->ai_addrlen) < 0)
         error = di_fail_system(failure, errno, NULL);
+    if (error < 0)
         close(descriptor);
-    }
-    if (error == 0)
+    else
         *ret_descriptor = descriptor;
     return error;
 }
@@ -364,7 +370,6 @@ static int connect_one(const struct addrinfo *address, int *ret_descriptor, di_f
 static int udp_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                        di_connection **ret_connection, di_failure *failure)
 {
-    (void)options;
     di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
@@ -377,7 +382,7 @@ static int udp_connect(const char *rest, uint64_t deadline, const di_connect_opt
         return error;
     for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {
         *failure = (di_failure){0};
-        error = connect_one(at, &descriptor, failure);
+        error = connect_one(at, options && options->reserved_port, &descriptor, failure);
     }
     freeaddrinfo(addresses);
     return error < 0 ? error : make_connection(descriptor, false, ret_connection);

@@ -49,15 +49,25 @@ int __wrap_bind(int descriptor, const struct sockaddr *address, socklen_t size)
     return 0;
 }
 
-static int set_up(void **state)
+static int set_up_scheme(void **state, const test_scheme *scheme)
 {
     static test_fixture fixture;
-    fixture = (test_fixture){.scheme = &schemes[2]};
+    fixture = (test_fixture){.scheme = scheme};
     fixture_begin(&fixture);
     fixture_serve(&fixture);
     memset(&ports, 0, sizeof ports);
     *state = &fixture;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_scheme(state, &schemes[2]);
+}
+
+static int set_up_udp(void **state)
+{
+    return set_up_scheme(state, &schemes[4]);
 }
 
 static int tear_down(void **state)
@@ -256,6 +266,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(searches_begin_anywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_connected_to_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_error_of_bind, set_up, tear_down),
+        {"udp: a_reserved_port", a_reserved_port, set_up_udp, tear_down, NULL},
+        {"udp: each_port_is_tried_once", each_port_is_tried_once, set_up_udp, tear_down, NULL},
+        {"udp: the_last_free_port_is_found", the_last_free_port_is_found, set_up_udp, tear_down,
+         NULL},
         cmocka_unit_test(other_schemes_ignore_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
