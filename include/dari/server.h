@@ -103,6 +103,12 @@ typedef struct dari_server_options {
                             then DARI_RPCBIND_LOOPBACK */
     uint64_t rpcbind_ns; /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
     uint32_t log_lines_per_second; /* 0: DARI_LOG_LINES_PER_SECOND_DEFAULT */
+    uint64_t tcp_keepalive_ns;     /* tcp://: a connection on which nothing has come for that long
+                                      is probed, and ended where the peer does not answer for that
+                                      long again, a call in progress or not; 0:
+                                      DARI_TCP_KEEPALIVE_DEFAULT_NS (client.h); UINT64_MAX: no
+                                      probes. Counted as there. A socket that is handed in is as
+                                      its maker has set it up */
 } dari_server_options;
 
 /* Makes a server without addresses or programs. `options` may be NULL and is not kept. The caller

@@ -104,7 +104,10 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
         error = transport->listen(rest, &listener, failure);
     if (error < 0)
         return error;
-    error = di_server_take_listener(server, listener, asked, failure);
+    if (listener->ops->keep_alive && server->tcp_keepalive_ns != DI_NEVER)
+        error = listener->ops->keep_alive(listener, server->tcp_keepalive_ns, failure);
+    if (error == 0)
+        error = di_server_take_listener(server, listener, asked, failure);
     if (error < 0)
         listener->ops->close(listener);
     return error;

@@ -164,6 +164,12 @@ static const char *tcp_address(const di_listener *listener)
     return ((const di_tcp_listener *)listener)->address.data;
 }
 
+/* What is accepted inherits it. */
+static int tcp_keep_alive(di_listener *listener, uint64_t idle_ns, di_failure *failure)
+{
+    return di_tcp_set_keepalive(listener->descriptor, idle_ns, failure);
+}
+
 static void tcp_close_listener(di_listener *base)
 {
     di_tcp_listener *listener = (di_tcp_listener *)base;
@@ -176,6 +182,7 @@ static void tcp_close_listener(di_listener *base)
 static const di_listener_ops tcp_listener_ops = {
     .accept = tcp_accept,
     .address = tcp_address,
+    .keep_alive = tcp_keep_alive,
     .close = tcp_close_listener,
 };
 

@@ -26,7 +26,7 @@ static int set(int descriptor, int level, int name, unsigned value, di_failure *
     return 0;
 }
 
-static int set_keepalive(int descriptor, uint64_t idle_ns, di_failure *failure)
+int di_tcp_set_keepalive(int descriptor, uint64_t idle_ns, di_failure *failure)
 {
     unsigned idle = units(idle_ns, 1000000000u, DI_KEEPALIVE_MAX_S);
     unsigned interval = units(idle, DI_KEEPALIVE_PROBES, DI_KEEPALIVE_MAX_S);
@@ -46,7 +46,7 @@ int di_tcp_set_options(int descriptor, const di_connect_options *options, di_fai
     if (!options->delay)
         error = set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1, failure);
     if (error == 0 && options->keepalive_ns)
-        error = set_keepalive(descriptor, options->keepalive_ns, failure);
+        error = di_tcp_set_keepalive(descriptor, options->keepalive_ns, failure);
     if (error == 0 && options->user_timeout_ns)
         error = set(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT,
                     units(options->user_timeout_ns, 1000000u, DI_USER_TIMEOUT_MAX_MS), failure);

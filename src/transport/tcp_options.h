@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What may be asked of a TCP socket that connects, and a port that may be asked of others. From any
- * thread. */
+/* What may be asked of a TCP socket, mostly of one that connects, and a port that may be asked of
+ * others. From any thread. */
 #ifndef DI_TRANSPORT_TCP_OPTIONS_H
 #define DI_TRANSPORT_TCP_OPTIONS_H
 
@@ -19,6 +19,10 @@
 
 /* Sets up a socket that is not connected yet. Returns 0 or an error. */
 int di_tcp_set_options(int descriptor, const di_connect_options *options, di_failure *ret_failure);
+
+/* Has a peer probed that has been silent for so long, from 1 second on: of a socket, or of those
+ * that one which listens accepts later. Returns 0 or an error. */
+int di_tcp_set_keepalive(int descriptor, uint64_t idle_ns, di_failure *ret_failure);
 
 /* Binds a socket of TCP or UDP to a free reserved port. Errors: DARI_PERMISSION, DARI_IN_USE (all
  * are taken), DARI_ERRNO. */

@@ -29,6 +29,7 @@
 
 typedef struct di_connection di_connection;
 typedef struct di_listener di_listener;
+typedef struct di_failure di_failure;
 
 /* The bytes that one datagram carries, over IPv4, the less of the two. */
 #define DI_DATAGRAM_MAX ((size_t)65507)
@@ -131,6 +132,9 @@ typedef struct di_listener_ops {
     int (*accept)(di_listener *listener, di_connection **ret_connection);
     /* The address as a client writes it. */
     const char *(*address)(const di_listener *listener);
+    /* Has peers probed that have been silent for so long, of connections accepted from now on.
+     * Returns 0 or an error. NULL where the scheme has no such thing. */
+    int (*keep_alive)(di_listener *listener, uint64_t idle_ns, di_failure *ret_failure);
     void (*close)(di_listener *listener);
 } di_listener_ops;
 
@@ -140,14 +144,14 @@ struct di_listener {
 };
 
 /* Why connect or listen failed, beside the code. */
-typedef struct di_failure {
+struct di_failure {
     int system_error;  /* errno of the system call that failed, or 0 */
     const char *words; /* static, without a full stop: "the port is missing"; or NULL */
     int64_t found;     /* with words: the number that is wrong, and the most that it may be; */
     int64_t allowed;   /* 0: there are none */
     uint32_t program;  /* with words of rpcbind's: the program and version that they are about; */
     uint32_t version;  /* 0: none */
-} di_failure;
+};
 
 /* What a connection is to be like, for schemes that know these; others ignore them. Zero: as the
  * system does it, without delay. */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client asks of its TCP socket, read back from the system; and ports below 1024, of which a
- * stand-in for bind says whether they are free. */
+/* What a client asks of its TCP socket, and a server of those that it accepts, read back from the
+ * system; and ports below 1024, of which a stand-in for bind says whether they are free. */
 #include "conformance/harness.h"
 
 #include "loop/client.h"
+#include "loop/server.h"
 #include "transport/tcp_options.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define PORTS (DI_RESERVED_PORT_HIGHEST - DI_RESERVED_PORT_LOWEST + 1)
 
@@ -76,13 +79,17 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int option(const dari_client *client, int level, int name)
+static int option_of(const di_channel *channel, int level, int name)
 {
     int value = -1;
     socklen_t size = sizeof value;
-    assert_int_equal(getsockopt(client->channel.connection->descriptor, level, name, &value, &size),
-                     0);
+    assert_int_equal(getsockopt(channel->connection->descriptor, level, name, &value, &size), 0);
     return value;
+}
+
+static int option(const dari_client *client, int level, int name)
+{
+    return option_of(&client->channel, level, name);
 }
 
 static unsigned local_port(const dari_client *client)
@@ -150,6 +157,75 @@ static void no_keepalive(void **state)
     dari_client *client = connect_with(*state, (dari_tcp_options){.keepalive_ns = UINT64_MAX});
     assert_false(option(client, SOL_SOCKET, SO_KEEPALIVE));
     dari_client_close(client);
+}
+
+/* Has the fixture's server accept one connection, of this peer. */
+static di_connection *accept_one(test_fixture *fixture)
+{
+    fixture_listen(fixture);
+    di_connection *peer = raw_connect(fixture);
+    while (!fixture->server->sessions) {
+        struct pollfd one = {.fd = dari_server_descriptor(fixture->server), .events = POLLIN};
+        assert_int_equal(poll(&one, 1, 10000), 1);
+        assert_true(dari_server_dispatch(fixture->server) >= 0);
+    }
+    return peer;
+}
+
+static void check_keepalive(const test_scheme *scheme, uint64_t keepalive_ns, int idle,
+                            int interval)
+{
+    test_fixture fixture = {.scheme = scheme};
+    fixture_begin(&fixture);
+    fixture.options.tcp_keepalive_ns = keepalive_ns;
+    di_connection *peer = accept_one(&fixture);
+    const di_channel *channel = &fixture.server->sessions->channel;
+    assert_int_equal(option_of(channel, SOL_SOCKET, SO_KEEPALIVE), idle > 0);
+    if (idle > 0) {
+        assert_int_equal(option_of(channel, IPPROTO_TCP, TCP_KEEPIDLE), idle);
+        assert_int_equal(option_of(channel, IPPROTO_TCP, TCP_KEEPINTVL), interval);
+        assert_int_equal(option_of(channel, IPPROTO_TCP, TCP_KEEPCNT), DI_KEEPALIVE_PROBES);
+    }
+    raw_close(peer);
+    fixture_end(&fixture);
+}
+
+static void keepalive_of_servers(void **state)
+{
+    (void)state;
+    for (int i = 2; i < 4; i++) {
+        if (!scheme_is_there(&schemes[i]))
+            continue;
+        check_keepalive(&schemes[i], 0, 60, 15);
+        check_keepalive(&schemes[i], 9 * DARI_S + 1, 10, 3);
+        check_keepalive(&schemes[i], 1, 1, 1);
+        check_keepalive(&schemes[i], UINT64_MAX - 1, (int)DI_KEEPALIVE_MAX_S,
+                        (int)(DI_KEEPALIVE_MAX_S / DI_KEEPALIVE_PROBES + 1));
+        check_keepalive(&schemes[i], UINT64_MAX, 0, 0);
+    }
+    check_keepalive(&schemes[1], 1, 0, 0);
+}
+
+/* Such a socket is as its maker has set it up. */
+static void keepalive_of_a_socket_handed_in(void **state)
+{
+    (void)state;
+    test_fixture fixture = {.scheme = &schemes[2]};
+    fixture_begin(&fixture);
+    di_listener *listener = raw_listen(&fixture);
+    int copy = dup(listener->descriptor);
+    assert_int_equal(dari_server_create(NULL, &fixture.server), 0);
+    assert_int_equal(dari_server_listen_descriptor(fixture.server, copy), 0);
+    di_connection *peer = raw_connect(&fixture);
+    di_connection *accepted = raw_accept(listener);
+    int value = -1;
+    socklen_t size = sizeof value;
+    assert_int_equal(getsockopt(accepted->descriptor, SOL_SOCKET, SO_KEEPALIVE, &value, &size), 0);
+    assert_int_equal(value, 0);
+    raw_close(accepted);
+    raw_close(peer);
+    listener->ops->close(listener);
+    fixture_end(&fixture);
 }
 
 /* Whether this process may have a reserved port; otherwise the error is seen to. */
@@ -259,6 +335,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_option, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_least_and_the_most, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_keepalive, set_up, tear_down),
+        cmocka_unit_test(keepalive_of_servers),
+        cmocka_unit_test(keepalive_of_a_socket_handed_in),
         cmocka_unit_test_setup_teardown(a_reserved_port, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_process_that_may_not_have_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_port_is_tried_once, set_up, tear_down),
