@@ -145,7 +145,12 @@
     X(opaques_in_flight)                       \
     X(a_slow_server_gets_every_byte)           \
     X(a_slow_client_gets_every_byte)           \
-    X(a_slow_client_of_workers)
+    X(a_slow_client_of_workers)                \
+    X(kept_calls_go_out_in_order)              \
+    X(kept_calls_are_sent_once)                \
+    X(a_connection_that_nobody_wants)          \
+    X(versions_share_a_deadline)               \
+    X(repeated_calls_are_counted_once)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "loop/client.h"
 
+#include <dari/counters.h>
 #include <dari/interface.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,5 +301,44 @@ void a_rejection_after_a_repeat(test_fixture *fixture)
     raw_close(peer);
     dari_client_close(client);
     listener->ops->close(listener);
+    dari_call_end(&lone.call);
+}
+
+/* However often it is sent; and by the error that it ends with. */
+void repeated_calls_are_counted_once(test_fixture *fixture)
+{
+    di_listener *listener = raw_listen(fixture);
+    dari_client *client = connect_idempotent(fixture);
+    lone_call lone = {.client = client};
+    di_connection *peer;
+    uint32_t xid;
+    start_lone_call(&lone);
+    for (unsigned i = 0; i < 2; i++) {
+        take_call(listener, &peer);
+        raw_close(peer);
+    }
+    xid = take_call(listener, &peer);
+    uint8_t reply[32], *end = raw_reply(reply, xid);
+    dari_put_u32(end, 3);
+    raw_send_record(peer, reply, 28);
+    pthread_join(lone.thread, NULL);
+    raw_close(peer);
+    lone.call.deadline_ns = 100 * DARI_MS;
+    client->reconnect.used = UINT64_MAX; /* it is not taken for idle */
+    start_lone_call(&lone);
+    listener->ops->close(listener);
+    pthread_join(lone.thread, NULL);
+    assert_int_equal(lone.result, DARI_DEADLINE);
+    dari_counters counters;
+    assert_int_equal(dari_client_counters(client, &counters), 0);
+    assert_int_equal(counters.calls.started, 2);
+    assert_int_equal(counters.calls.ok, 1);
+    assert_int_equal(counters.calls.failed, 1);
+    assert_int_equal(counters.calls.errors[-DARI_DEADLINE], 1);
+    assert_in_range(counters.repeated, 2, 3);
+    assert_in_range(counters.bytes_out, 3 * 52, 5 * 52);
+    assert_int_equal(counters.bytes_in, 32);
+    dari_counters_end(&counters);
+    dari_client_close(client);
     dari_call_end(&lone.call);
 }

@@ -91,3 +91,43 @@ void versions_of_silent_servers(test_fixture *fixture)
     listener->ops->close(listener);
     dari_call_end(&call);
 }
+
+/* What each call was allowed. */
+typedef struct shares {
+    uint64_t allowed[8];
+    unsigned count;
+} shares;
+
+static int note_share(const dari_client_call *call, void *user)
+{
+    shares *all = user;
+    if (all->count < 8)
+        all->allowed[all->count++] = call->allowed_ns;
+    return 0;
+}
+
+/* Each call gets what those before have left. */
+void versions_share_a_deadline(test_fixture *fixture)
+{
+    dari_interface next = echo_1_interface;
+    shares all = {.count = 0};
+    next.version = 5;
+    fixture_listen(fixture);
+    assert_int_equal(dari_server_add(fixture->server, &next, &echo_handlers, fixture), 0);
+    fixture_start(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    dari_client_interceptor interceptor = {.before = note_share, .user = &all};
+    assert_int_equal(dari_client_intercept(client, &interceptor), 0);
+    dari_call call = DARI_CALL(.deadline_ns = 10 * DARI_S);
+    uint32_t found = 0;
+    assert_int_equal(dari_client_find_version(client, ECHO, 2, 4, &found, &call),
+                     DARI_PROGRAM_MISMATCH);
+    assert_int_equal(all.count, 3);
+    assert_in_range(all.allowed[0], 1, 10 * DARI_S);
+    assert_in_range(all.allowed[1], 1, all.allowed[0] - 1);
+    assert_in_range(all.allowed[2], 1, all.allowed[1] - 1);
+    assert_int_equal(call.allowed_ns, 10 * DARI_S);
+    fixture_stop(fixture);
+    dari_client_close(client);
+    dari_call_end(&call);
+}

@@ -99,6 +99,8 @@ static void procedures_are_found_again(void **state)
             assert_ptr_equal(di_counters_find(&counters, &interfaces[i], number, "?"), at);
         }
     assert_null(at->next);
+    /* Names are copied: those that they were found by are gone. */
+    assert_string_equal(all[0][0]->name, "P0");
     assert_string_equal(all[0][COUNT - 1]->name, "P95");
     assert_string_equal(all[0][0]->interface, "SEVEN_V1");
     assert_string_equal(all[1][0]->interface, "");
