@@ -165,6 +165,28 @@ ssize_t __wrap_send(int descriptor, const void *bytes, size_t size, int flags)
     return __real_send(descriptor, bytes, strike && size ? 1 : size, flags);
 }
 
+/* A short one takes one byte of the first piece that has any. */
+ssize_t __real_sendmsg(int descriptor, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+    enum fault_effect effect;
+    bool strike = strikes(FAULT_SEND, &effect);
+    if (strike && effect == FAULT_FAILS)
+        return -1;
+    if (!strike)
+        return __real_sendmsg(descriptor, message, flags);
+    struct msghdr cut = *message;
+    while (cut.msg_iovlen > 1 && cut.msg_iov->iov_len == 0) {
+        cut.msg_iov++;
+        cut.msg_iovlen--;
+    }
+    struct iovec one = {cut.msg_iov->iov_base, cut.msg_iov->iov_len ? 1 : 0};
+    cut.msg_iov = &one;
+    cut.msg_iovlen = 1;
+    return __real_sendmsg(descriptor, &cut, flags);
+}
+
 ssize_t __real_recv(int descriptor, void *bytes, size_t size, int flags);
 ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags);
 ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags)

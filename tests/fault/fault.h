@@ -19,7 +19,7 @@ enum fault_call {
     FAULT_EPOLL_ADD, /* epoll_ctl, where it adds: what else it does takes no memory */
     FAULT_EPOLL_WAIT,
     FAULT_POLL,
-    FAULT_SEND,
+    FAULT_SEND, /* sendmsg, too */
     FAULT_RECEIVE,
     FAULT_EVENTFD,
     FAULT_EVENTFD_WRITE, /* write, too: nothing else is written to by it */

@@ -25,17 +25,21 @@ typedef struct scene_kind {
     void (*run)(test_scene *scene);
     unsigned servers; /* in which it can be played: bits of scene_server */
     bool connects;    /* there is no client before */
-    bool loses;       /* a call may be lost without an error */
+    bool loses;       /* a call may be lost without an error, or run twice */
+    bool reconnects;  /* the client makes a lost connection again */
 } scene_kind;
 
 enum {
-    SCENE_CALLS,   /* small synchronous ones */
-    SCENE_LARGE,   /* one that takes several system calls each way */
-    SCENE_FLIGHT,  /* asynchronous ones */
-    SCENE_ONE_WAY, /* and one that is answered */
-    SCENE_CANCEL,  /* calls that can be cancelled, and one that is */
-    SCENE_SHARED,  /* two threads, one client */
-    SCENE_CONNECT, /* and a call */
+    SCENE_CALLS,       /* small synchronous ones */
+    SCENE_LARGE,       /* one that takes several system calls each way */
+    SCENE_FLIGHT,      /* asynchronous ones */
+    SCENE_ONE_WAY,     /* and one that is answered */
+    SCENE_CANCEL,      /* calls that can be cancelled, and one that is */
+    SCENE_SHARED,      /* two threads, one client */
+    SCENE_CONNECT,     /* and a call */
+    SCENE_LOST_CALL,   /* synchronous ones that connect again */
+    SCENE_LOST_FLIGHT, /* asynchronous ones that are kept until there is a connection */
+    SCENE_LOST_REPEAT, /* idempotent ones whose connection is lost while they run */
     SCENES
 };
 extern const scene_kind scene_kinds[SCENES];

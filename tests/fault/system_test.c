@@ -158,6 +158,24 @@ static void connecting(void **state)
     fail_all(&scene_kinds[SCENE_CONNECT]);
 }
 
+static void a_call_connects_again(void **state)
+{
+    (void)state;
+    fail_all(&scene_kinds[SCENE_LOST_CALL]);
+}
+
+static void calls_are_kept(void **state)
+{
+    (void)state;
+    fail_all(&scene_kinds[SCENE_LOST_FLIGHT]);
+}
+
+static void calls_are_repeated(void **state)
+{
+    (void)state;
+    fail_all(&scene_kinds[SCENE_LOST_REPEAT]);
+}
+
 static void a_server_that_starts(void **state)
 {
     (void)state;
@@ -182,6 +200,9 @@ int main(void)
         cmocka_unit_test(calls_that_can_be_cancelled),
         cmocka_unit_test(a_shared_client),
         cmocka_unit_test(connecting),
+        cmocka_unit_test(a_call_connects_again),
+        cmocka_unit_test(calls_are_kept),
+        cmocka_unit_test(calls_are_repeated),
         cmocka_unit_test(a_server_that_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
