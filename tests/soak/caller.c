@@ -67,13 +67,16 @@ bool caller_is_over(const caller *self)
 }
 
 /* One of the addresses. Returns false while they change. */
-static bool pick_address(ledger *book, dice *luck, uint32_t *ret_replaced,
+static bool pick_address(ledger *book, dice *luck, connection *link,
                          char address[sizeof *book->addresses])
 {
-    *ret_replaced = atomic_load(&book->replaced);
-    memcpy(address, book->addresses[roll(luck, ADDRESSES)], sizeof *book->addresses);
+    uint32_t which = roll(luck, ADDRESSES);
+    link->replaced = atomic_load(&book->replaced);
+    link->server = which % SERVERS;
+    link->lives = atomic_load(&book->servers[link->server].lives);
+    memcpy(address, book->addresses[which], sizeof *book->addresses);
     /* A write of nothing: what was read before stays before. */
-    return *ret_replaced % 2 == 0 && *ret_replaced == atomic_fetch_add(&book->replaced, 0);
+    return link->replaced % 2 == 0 && link->replaced == atomic_fetch_add(&book->replaced, 0);
 }
 
 void connection_open(ledger *book, connection *link, dice *luck)
@@ -81,7 +84,7 @@ void connection_open(ledger *book, connection *link, dice *luck)
     char address[sizeof *book->addresses];
     *link = (connection){0};
     pthread_rwlock_init(&link->loop, NULL);
-    if (!pick_address(book, luck, &link->replaced, address)) {
+    if (!pick_address(book, luck, link, address)) {
         sched_yield();
         return;
     }
@@ -91,7 +94,7 @@ void connection_open(ledger *book, connection *link, dice *luck)
     if (roll(luck, 4) == 0)
         options.queued_max = (size_t)16 << 10;
     /* A server that is replaced has other ports: nobody is to wait for the old ones. */
-    link->comes_back = strncmp(address, "unix:", 5) == 0 && roll(luck, 2) == 0;
+    link->comes_back = strncmp(address, "unix:", 5) == 0 && roll(luck, 4) != 0;
     options.no_reconnect = !link->comes_back;
     link->lossy = strncmp(address, "udp:", 4) == 0;
     link->narrow = link->lossy || roll(luck, 8) == 0;
@@ -104,6 +107,15 @@ void connection_open(ledger *book, connection *link, dice *luck)
         link->replaced == atomic_load(&book->replaced))
         ledger_complain(book, "%s", dari_call_message(&call));
     dari_call_end(&call);
+    link->idempotent = link->client && link->comes_back && roll(luck, 2) == 0;
+    if (link->idempotent && dari_client_idempotent(link->client, &soak_1_interface, ECHO) < 0)
+        ledger_complain(book, "ECHO cannot be made idempotent");
+}
+
+/* Whether the server that the client connected to first has ended. */
+static bool has_outlived(ledger *book, const connection *link)
+{
+    return link->lives != atomic_load(&book->servers[link->server].lives);
 }
 
 void connection_close(ledger *book, connection *link)
@@ -138,6 +150,13 @@ static parcel make_parcel(caller *self, uint32_t number, uint32_t size)
 {
     return (parcel){.from = {self->number, number},
                     .data = {size, pattern_bytes + number % PATTERN_SHIFTS}};
+}
+
+/* Before a call of ECHO is made. */
+static void allow_repeats(caller *self, uint32_t number, const echo_kind *kind)
+{
+    if (self->link->idempotent && kind->call == echo_1)
+        ledger_allow(self->book, self->number, number, DARI_REPEATS_MAX);
 }
 
 static bool is_echo(const parcel *sent, const parcel *got)
@@ -192,7 +211,10 @@ static void call_note(caller *self)
     if (!ledger_start(self->book, self->number, &from.number))
         return;
     set_going(self, &call);
+    bool later = has_outlived(self->book, self->link);
     kind->call(self->link->client, &from, &call);
+    if (later && call.error == kind->expected)
+        atomic_fetch_add(&self->book->resumed, 1);
     enum fate fate = judge(self, self->link, from.number, &call, kind->expected);
     ledger_end(self->book, self->number, from.number, fate);
     if (call.error == kind->expected)
@@ -210,9 +232,13 @@ static void call_echo(caller *self)
         return;
     set_going(self, &call);
     parcel sent = make_parcel(self, number, some_size(&self->dice));
+    bool later = has_outlived(self->book, self->link);
+    allow_repeats(self, number, kind);
     int error = kind->call(self->link->client, &sent, &got, &call);
     if (error == 0 && !is_echo(&sent, &got))
         ledger_complain(self->book, "call %u of client %u: a wrong answer", number, self->number);
+    if (later && error == 0)
+        atomic_fetch_add(&self->book->resumed, 1);
     ledger_end(self->book, self->number, number, judge(self, self->link, number, &call, 0));
     if (error == 0)
         confirm_notes(self);
@@ -243,6 +269,7 @@ typedef struct flight {
     uint32_t number;
     uint32_t size;
     int expected;
+    bool later; /* than the end of the server that its client connected to first */
 } flight;
 
 static void end_flight(flight *self)
@@ -250,6 +277,8 @@ static void end_flight(flight *self)
     caller *by = self->caller;
     enum fate fate = judge(by, self->link, self->number, &self->call, self->expected);
     ledger_end(by->book, by->number, self->number, fate);
+    if (self->later && self->call.error == self->expected)
+        atomic_fetch_add(&by->book->resumed, 1);
     atomic_fetch_sub(&self->link->in_flight, 1);
     dari_call_end(&self->call);
     free(self);
@@ -301,6 +330,7 @@ static flight *make_flight(caller *self, connection *link)
     }
     one->caller = self;
     one->link = link;
+    one->later = has_outlived(self->book, link);
     atomic_fetch_add(&one->link->in_flight, 1);
     return one;
 }
@@ -316,8 +346,9 @@ static bool start_one(caller *self, uint32_t size)
     if (size > 0) {
         one->size = roll(&self->dice, size);
         parcel sent = make_parcel(self, one->number, one->size);
-        error = echoes[roll(&self->dice, 2)].start(self->link->client, &sent, &one->call, take_echo,
-                                                   one);
+        const echo_kind *kind = &echoes[roll(&self->dice, 2)];
+        allow_repeats(self, one->number, kind);
+        error = kind->start(self->link->client, &sent, &one->call, take_echo, one);
     } else {
         const note_kind *kind = &notes[roll(&self->dice, 4)];
         one->expected = kind->expected;

@@ -17,6 +17,9 @@ typedef struct connection {
     bool lossy;        /* messages may be lost, and come in another order */
     bool comes_back;   /* where it is lost, it is made again: an answer says nothing of the notes
                           before */
+    bool idempotent;   /* ECHO may be sent again */
+    unsigned server;   /* the one at its address, */
+    uint32_t lives;    /* and its lives before */
     atomic_bool closing;
     atomic_uint in_flight;
     pthread_rwlock_t loop; /* one loop at a time, or any number of waits */

@@ -54,7 +54,9 @@ typedef struct crew {
 static void use(caller *self, connection *link, crew *all)
 {
     self->link = link;
-    for (uint32_t left = 1 + roll(&self->dice, 20); left > 0 && !caller_is_over(self); left--) {
+    /* Those that come back are to outlive servers. */
+    uint32_t actions = (1 + roll(&self->dice, 20)) * (link->comes_back ? 4 : 1);
+    for (uint32_t left = actions; left > 0 && !caller_is_over(self); left--) {
         caller_act(self);
         if (!all)
             continue;

@@ -2,8 +2,8 @@
 /* What became of every call, in memory that all processes of the soak share.
  *
  * A client writes a call's fate, a server that it has run it; each call has a byte for both. A
- * process that is killed leaves calls that are only started. At the end, when nobody runs any more,
- * the two are compared. */
+ * client that is killed leaves calls that are only started, a server that is killed some that it
+ * has begun. At the end, when nobody runs any more, the two are compared. */
 #ifndef DARI_TEST_LEDGER_H
 #define DARI_TEST_LEDGER_H
 
@@ -33,6 +33,9 @@ typedef struct server_sums {
     _Atomic uint64_t failed;
     _Atomic uint64_t unheard; /* nobody was there any more */
     _Atomic uint64_t refused; /* calls that did not run */
+    _Atomic uint32_t doomed;  /* the server kills itself within so many calls; 0: it does not */
+    uint64_t cut_off;         /* begun, and not ended when the server was killed */
+    _Atomic uint32_t lives;   /* processes that were this server before, and have ended */
 } server_sums;
 
 typedef struct ledger {
@@ -43,11 +46,14 @@ typedef struct ledger {
     char addresses[ADDRESSES][160];
     server_sums servers[SERVERS];
     _Atomic uint64_t connections, failed_connections;
+    _Atomic uint64_t resumed; /* calls answered by a server that was not there when their client
+                                 connected first */
     _Atomic uint32_t complaint_count;
     char complaints[COMPLAINTS][320];
     _Atomic uint32_t next[CLIENTS]; /* the number of each client's next call */
     _Atomic uint8_t fates[CLIENTS][CALLS_MAX];
     _Atomic uint8_t runs[CLIENTS][CALLS_MAX];
+    _Atomic uint8_t repeats[CLIENTS][CALLS_MAX]; /* times that it may run again */
 } ledger;
 
 /* Sums over all calls. */
@@ -65,6 +71,8 @@ void ledger_complain(ledger *book, const char *format, ...) __attribute__((forma
 /* A new call. Returns false where the ledger has no line for it. */
 bool ledger_start(ledger *book, unsigned client, uint32_t *ret_number);
 void ledger_end(ledger *book, unsigned client, uint32_t number, enum fate fate);
+/* The call, which is to be made yet, may run so many times again. */
+void ledger_allow(ledger *book, unsigned client, uint32_t number, uint8_t repeats);
 /* A call has reached its handler. */
 void ledger_run(ledger *book, unsigned client, uint32_t number);
 

@@ -47,6 +47,8 @@ static house *arrive(dari_request *request, const ticket *from)
 {
     house *self = dari_request_user(request);
     ledger_run(self->book, from->client, from->number);
+    if (atomic_load(&self->sums->doomed) > 0 && atomic_fetch_sub(&self->sums->doomed, 1) == 1)
+        raise(SIGKILL);
     return self;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The soak: servers and clients in processes and threads do everything at random for some seconds,
- * some clients are killed or frozen, and then every call must be accounted for.
+ * some clients are killed or frozen, servers are killed or end, and others take their places; then
+ * every call must be accounted for.
  *
  * DARI_SOAK_SECONDS says how long, DARI_SOAK_SEED what happens, as far as that is one process's
  * decision. The soak runs before the cases, which look at what came of it: processes are forked
@@ -30,6 +31,8 @@
 #include <cmocka.h>
 
 enum { SECONDS = 3, THREADS = 4, LONERS = CLIENTS - THREADS };
+/* The longest wait for calls within which a server may kill itself. */
+enum { DOOM_MS = 200 };
 /* Memory that a process may hold at its end beyond what it had: the C library's own. */
 enum { MEMORY_SLACK = 256 << 10 };
 
@@ -48,7 +51,7 @@ static struct soak {
     process crew;
     process loners[LONERS];
     unsigned lives;
-    unsigned kills, freezes;
+    unsigned kills, freezes, server_kills;
     unsigned idle[ADDRESSES]; /* descriptors of the server with one connection */
     unsigned answering;       /* addresses that answer at the end */
     bool idle_again;          /* servers have no more descriptors than in the beginning */
@@ -196,15 +199,40 @@ static void set_addresses(unsigned number)
     strcpy(own[2 * SERVERS], "udp://127.0.0.1:0");
 }
 
-/* Ends a server, which answers what it has begun, and starts another one in its place. It waits for
- * nobody who is frozen. */
-static void replace_server(unsigned number)
+/* Ends a server, which answers what it has begun. It waits for nobody who is frozen. */
+static void end_server(unsigned number)
 {
     for (unsigned i = 0; i < LONERS; i++)
         thaw(&soak.loners[i]);
-    atomic_fetch_add(&soak.book->replaced, 1);
     kill(soak.servers[number].id, SIGTERM);
     await_end(&soak.servers[number], "a server", false);
+}
+
+/* Kills a server, whatever it does, or within a call, which has run and is not answered then. It
+ * leaves calls behind that it has begun. */
+static void kill_server(unsigned number)
+{
+    server_sums *sums = &soak.book->servers[number];
+    struct pollfd ended = {.fd = soak.servers[number].descriptor, .events = POLLIN};
+    if (roll(&soak.dice, 2)) {
+        atomic_store(&sums->doomed, 1 + roll(&soak.dice, 50));
+        poll(&ended, 1, DOOM_MS);
+    }
+    kill(soak.servers[number].id, SIGKILL);
+    await_end(&soak.servers[number], "a server", true);
+    atomic_store(&sums->doomed, 0);
+    sums->cut_off = sums->begun - (sums->answered + sums->failed + sums->unheard);
+    soak.server_kills++;
+}
+
+static void replace_server(unsigned number, bool killed)
+{
+    atomic_fetch_add(&soak.book->replaced, 1);
+    if (killed)
+        kill_server(number);
+    else
+        end_server(number);
+    atomic_fetch_add(&soak.book->servers[number].lives, 1);
     set_addresses(number);
     start_server(number);
     atomic_fetch_add(&soak.book->replaced, 1);
@@ -230,10 +258,13 @@ static void disturb_client(unsigned index)
 /* Kills, freezes, thaws and replaces until the time is over. */
 static void disturb(void)
 {
+    watch(20 + roll(&soak.dice, 150));
+    for (unsigned i = 0; i < SERVERS; i++)
+        replace_server(i, true);
     while (ledger_now() < soak.book->end_at && soak.book->complaint_count == 0) {
         watch(20 + roll(&soak.dice, 150));
-        if (roll(&soak.dice, 16) == 0)
-            replace_server(roll(&soak.dice, SERVERS));
+        if (roll(&soak.dice, 8) == 0)
+            replace_server(roll(&soak.dice, SERVERS), roll(&soak.dice, 2));
         else
             disturb_client(roll(&soak.dice, LONERS));
     }
@@ -326,19 +357,31 @@ static void every_call_is_accounted_for(void **state)
 static void both_sides_count_the_same(void **state)
 {
     (void)state;
-    uint64_t begun = 0, refused = 0, failed = 0, answered = 0;
+    uint64_t begun = 0, refused = 0, failed = 0, answered = 0, cut_off = 0;
     for (unsigned i = 0; i < SERVERS; i++) {
         const server_sums *server = &soak.book->servers[i];
         begun += server->begun;
         answered += server->answered;
         failed += server->failed;
         refused += server->refused;
-        assert_int_equal(server->begun, server->answered + server->failed + server->unheard);
+        cut_off += server->cut_off;
+        assert_int_equal(server->begun,
+                         server->answered + server->failed + server->unheard + server->cut_off);
     }
-    assert_int_equal(begun, soak.sums.runs + refused);
-    assert_true(refused >= soak.sums.by_fate[FATE_REFUSED]);
-    assert_true(answered >= soak.sums.by_fate[FATE_ANSWERED] + soak.sums.by_fate[FATE_CONFIRMED]);
-    assert_true(failed >= soak.sums.by_fate[FATE_FAILED] + soak.sums.by_fate[FATE_REFUSED]);
+    /* Each call of a server that was killed may have come to any point. */
+    assert_in_range(begun, soak.sums.runs + refused, soak.sums.runs + refused + cut_off);
+    assert_true(refused + cut_off >= soak.sums.by_fate[FATE_REFUSED]);
+    assert_true(answered + cut_off >=
+                soak.sums.by_fate[FATE_ANSWERED] + soak.sums.by_fate[FATE_CONFIRMED]);
+    assert_true(failed + cut_off >=
+                soak.sums.by_fate[FATE_FAILED] + soak.sums.by_fate[FATE_REFUSED]);
+}
+
+static void clients_outlive_servers(void **state)
+{
+    (void)state;
+    assert_true(soak.server_kills >= SERVERS);
+    assert_true(soak.book->resumed > 0);
 }
 
 static void servers_still_answer(void **state)
@@ -361,17 +404,20 @@ static void tell(void)
         "",         "left behind by a kill",     "answered", "failed",
         "refused",  "ended early, may have run", "not run",  "sent one-way",
         "confirmed"};
-    printf("# seed %" PRIu64 ": %" PRIu64 " calls, %" PRIu64 " connections (%" PRIu64
-           " not made), %u clients killed, %u frozen, %u servers replaced\n",
-           soak.book->seed, soak.sums.calls, soak.book->connections, soak.book->failed_connections,
-           soak.kills, soak.freezes, soak.book->replaced / 2);
+    printf(
+        "# seed %" PRIu64 ": %" PRIu64 " calls, %" PRIu64 " connections (%" PRIu64
+        " not made), %u clients killed, %u frozen, %u servers replaced, %u of them killed, %" PRIu64
+        " calls on connections made again\n",
+        soak.book->seed, soak.sums.calls, soak.book->connections, soak.book->failed_connections,
+        soak.kills, soak.freezes, soak.book->replaced / 2, soak.server_kills, soak.book->resumed);
     for (unsigned i = FATE_STARTED; i < FATES; i++)
         printf("# %10" PRIu64 " %s\n", soak.sums.by_fate[i], names[i]);
     for (unsigned i = 0; i < SERVERS; i++)
         printf("# server %u: %" PRIu64 " begun, %" PRIu64 " answered, %" PRIu64 " failed, %" PRIu64
-               " to nobody\n",
+               " to nobody, %" PRIu64 " cut off\n",
                i, soak.book->servers[i].begun, soak.book->servers[i].answered,
-               soak.book->servers[i].failed, soak.book->servers[i].unheard);
+               soak.book->servers[i].failed, soak.book->servers[i].unheard,
+               soak.book->servers[i].cut_off);
     fflush(stdout);
 }
 
@@ -380,7 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_wrong),          cmocka_unit_test(every_call_is_accounted_for),
         cmocka_unit_test(both_sides_count_the_same), cmocka_unit_test(servers_still_answer),
-        cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(clients_outlive_servers),   cmocka_unit_test(nothing_is_left),
     };
     soak.book = ledger_create();
     strcpy(soak.directory, "/tmp/dari-soak-XXXXXX");
