@@ -78,13 +78,17 @@ static void codes_have_their_places(void **state)
 
 static void procedures_are_found_again(void **state)
 {
-    enum { COUNT = 3 * DI_COUNTERS_SLOTS };
+    /* The last two meet the first in the table's slots. */
+    enum { COUNT = 3 * DI_COUNTERS_SLOTS, INTERFACES = 4 };
+    static const dari_interface interfaces[INTERFACES] = {
+        {.program = 7, .version = 1, .name = "SEVEN_V1"},
+        {.program = 7, .version = 2},
+        {.program = 7, .version = 1 + DI_COUNTERS_SLOTS},
+        {.program = 7 + DI_COUNTERS_SLOTS, .version = 1}};
+    static di_procedure_counters *all[INTERFACES][COUNT];
     (void)state;
     di_counters counters = {0};
-    di_procedure_counters *all[2][COUNT];
-    dari_interface interfaces[2] = {{.program = 7, .version = 1, .name = "SEVEN_V1"},
-                                    {.program = 7, .version = 2}};
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < INTERFACES; i++)
         for (uint32_t number = 0; number < COUNT; number++) {
             char name[16];
             snprintf(name, sizeof name, "P%u", number);
@@ -92,7 +96,7 @@ static void procedures_are_found_again(void **state)
             assert_non_null(all[i][number]);
         }
     di_procedure_counters *at = &counters.rest;
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < INTERFACES; i++)
         for (uint32_t number = 0; number < COUNT; number++) {
             at = at->next;
             assert_ptr_equal(at, all[i][number]);
