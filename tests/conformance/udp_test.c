@@ -442,6 +442,81 @@ static void rubbish_does_not_end_the_service(void **state)
     fixture_end(&fixture);
 }
 
+/* As over a stream, in a datagram each. */
+static void calls_are_refused_with_reasons(void **state)
+{
+    (void)state;
+    /* A word of the call that is changed, and what comes back after the xid. */
+    static const struct {
+        size_t word;
+        uint32_t is;
+        uint32_t count, words[6];
+    } cases[] = {
+        {2, 3, 5, {1, 1, 0, 2, 2}},                                    /* RPC_MISMATCH */
+        {2, 1, 5, {1, 1, 0, 2, 2}},          {6, 77, 4, {1, 1, 1, 2}}, /* AUTH_REJECTEDCRED */
+        {3, 0x20000199, 5, {1, 0, 0, 0, 1}},                           /* PROG_UNAVAIL */
+        {4, 2, 7, {1, 0, 0, 0, 2, 1}},                                 /* PROG_MISMATCH, 1 to 1 */
+        {5, 99, 5, {1, 0, 0, 0, 3}},                                   /* PROC_UNAVAIL */
+        {5, 4, 5, {1, 0, 0, 0, 4}},                                    /* GARBAGE_ARGS: of SINK */
+    };
+    test_fixture fixture = {0};
+    uint8_t call[1024], reply[128];
+    serve(&fixture);
+    int client = open_socket(port_of(fixture.address), NULL);
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size = write_add(call, 100 + i, 20, 3);
+        dari_put_u32(call + 4 * cases[i].word, cases[i].is);
+        give(client, call, size, NULL);
+        assert_int_equal(take(client, reply, sizeof reply, NULL), 4 * (cases[i].count + 1));
+        assert_int_equal(dari_get_u32(reply), 100 + i);
+        for (uint32_t word = 0; word < cases[i].count && word < 6; word++)
+            assert_int_equal(dari_get_u32(reply + 4 + 4 * word), cases[i].words[word]);
+    }
+    /* A credential of 404 bytes. */
+    memset(call, 0, sizeof call);
+    write_add(call, 200, 0, 0);
+    memset(call + 24, 0, 200);
+    dari_put_u32(call + 28, 404);
+    give(client, call, 40 + 404 + 8, NULL);
+    assert_int_equal(take(client, reply, sizeof reply, NULL), 20);
+    assert_int_equal(dari_get_u32(reply + 16), 1); /* AUTH_BADCRED */
+    give(client, call, write_add(call, 300, 20, 3), NULL);
+    check_sum(reply, take(client, reply, sizeof reply, NULL), 300, 23);
+    fixture_stop(&fixture);
+    assert_int_equal(fixture.entered, 1);
+    close(client);
+    fixture_end(&fixture);
+}
+
+/* With the right number, and before that of the server. */
+static void a_reply_from_elsewhere_is_not_taken(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint8_t bytes[128], reply[64];
+    struct sockaddr_in from;
+    int32_t sum = 0;
+    dari_call call = {0};
+    int server = open_socket(0, &port), other = open_socket(0, NULL);
+    dari_client *client = connect_to_port(port, NULL);
+    assert_int_equal(add_1_start(client, &(pair){5, 6}, &call, take_sum, &sum), 0);
+    await_datagram(client, server);
+    take(server, bytes, sizeof bytes, &from);
+    uint8_t *end = raw_reply(reply, dari_get_u32(bytes));
+    dari_put_u32(end, 666);
+    for (int i = 0; i < 3; i++)
+        give(other, reply, (size_t)(end + 4 - reply), &from);
+    dari_put_u32(end, 11);
+    give(server, reply, (size_t)(end + 4 - reply), &from);
+    assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
+    assert_int_equal(sum, 11);
+    assert_int_equal(client->pending.dropped, 0); /* it never came so far */
+    dari_call_end(&call);
+    dari_client_close(client);
+    close(server);
+    close(other);
+}
+
 static void nobody_listens(void **state)
 {
     (void)state;
@@ -822,6 +897,8 @@ int main(void)
         cmocka_unit_test(a_call_that_cannot_be_remembered),
         cmocka_unit_test(errors_are_answered_once_too),
         cmocka_unit_test(rubbish_does_not_end_the_service),
+        cmocka_unit_test(calls_are_refused_with_reasons),
+        cmocka_unit_test(a_reply_from_elsewhere_is_not_taken),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(a_refusal_is_not_the_end),
         cmocka_unit_test(a_broken_socket_is_replaced),

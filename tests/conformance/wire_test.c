@@ -518,7 +518,8 @@ static int begin_client(void **state)
     wire->fixture.scheme = &schemes[1];
     fixture_begin(&wire->fixture);
     wire->listener = raw_listen(&wire->fixture);
-    wire->client = fixture_connect(&wire->fixture, &(dari_client_options){.message_max = 5000, .no_reconnect = true});
+    wire->client = fixture_connect(
+        &wire->fixture, &(dari_client_options){.message_max = 5000, .no_reconnect = true});
     wire->peer = raw_accept(wire->listener);
     *state = wire;
     return 0;
