@@ -38,6 +38,7 @@
 #ifndef DARI_CLIENT_H
 #define DARI_CLIENT_H
 
+#include <dari/auth.h>
 #include <dari/call.h>
 
 #include <stdbool.h>
@@ -109,6 +110,8 @@ typedef struct dari_client_options {
                               first call tells */
     dari_call *call; /* NULL, or the context whose deadline limits connecting (name look-up
                         included) and which receives the details of a failure */
+    const dari_auth_sys *auth_sys; /* sent with every call; copied. NULL: AUTH_NONE. Over a limit of
+                                      auth.h: DARI_INVALID */
 
     /* Connecting again. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */

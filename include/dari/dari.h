@@ -3,6 +3,7 @@
 #ifndef DARI_DARI_H
 #define DARI_DARI_H
 
+#include <dari/auth.h>
 #include <dari/call.h>
 #include <dari/cancel.h>
 #include <dari/client.h>

@@ -15,6 +15,7 @@
 #define DARI_SERVER_H
 
 #include <dari/arena.h>
+#include <dari/auth.h>
 #include <dari/xdr.h>
 
 #include <stdbool.h>
@@ -240,20 +241,8 @@ typedef struct dari_peer {
 /* Returns 0, or DARI_SCHEME where the kernel does not know (tcp://). */
 int dari_request_peer(const dari_request *request, dari_peer *ret_peer);
 
-/* The limits of AUTH_SYS (RFC 5531, appendix A). */
-#define DARI_AUTH_SYS_NAME_MAX 255u
-#define DARI_AUTH_SYS_GROUPS_MAX 16u
-
-/* What a caller says of itself by AUTH_SYS. Nothing proves it. */
-typedef struct dari_auth_sys {
-    uint32_t stamp;
-    uint32_t uid, gid;
-    uint32_t group_count;
-    uint32_t groups[DARI_AUTH_SYS_GROUPS_MAX];
-    char machine[DARI_AUTH_SYS_NAME_MAX + 1]; /* terminated */
-} dari_auth_sys;
-
-/* Returns 0, or DARI_AUTH where the call has another credential. */
+/* What the caller says of itself by AUTH_SYS (auth.h). Returns 0, or DARI_AUTH where the call has
+ * another credential. */
 int dari_request_auth_sys(const dari_request *request, dari_auth_sys *ret_auth);
 
 #ifdef __cplusplus

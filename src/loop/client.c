@@ -49,7 +49,11 @@ static int make_client(const char *address, const dari_client_options *options,
     client->accept = options->accept;
     client->pending.next_xid = first_xid();
     client->address = strdup(address);
-    int error = client->address ? di_fork_guard_init(&client->guard) : DARI_NO_MEMORY;
+    int error = client->address ? 0 : DARI_NO_MEMORY;
+    if (error == 0 && options->auth_sys)
+        error = di_auth_sys_encode(options->auth_sys, client->credential_body, &client->credential);
+    if (error == 0)
+        error = di_fork_guard_init(&client->guard);
     if (error < 0) {
         free(client->address);
         free(client);

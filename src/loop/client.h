@@ -20,6 +20,7 @@
 #include "loop/reach.h"
 #include "loop/reconnect.h"
 #include "loop/resend.h"
+#include "rpc/flavor.h"
 #include "rpc/pending.h"
 
 #include <dari/client.h>
@@ -80,6 +81,8 @@ struct dari_client {
     size_t queued_max;
     size_t decode_budget;
     uint32_t accept;
+    di_auth credential; /* of every call; its body is the next one */
+    uint8_t credential_body[DI_AUTH_SYS_MAX];
     char *address;
     di_reach reach;
     dari_client_interceptor interceptors[DARI_CLIENT_INTERCEPTORS_MAX];

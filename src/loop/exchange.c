@@ -145,6 +145,12 @@ static void explain(dari_exchange *exchange, int error, int cause)
         di_reconnect_explain(client, exchange);
 }
 
+/* The bytes before the argument of a call. */
+static size_t header_size(const dari_client *client)
+{
+    return di_call_header_size(&(di_call_header){.credential = client->credential});
+}
+
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
 static int take_turn(dari_exchange *exchange, size_t size)
 {
@@ -181,8 +187,7 @@ static int take_turn(dari_exchange *exchange, size_t size)
     bool kept = client->drafting || exchange->idempotent;
     if (!kept && di_channel_takes_references(&client->channel, size))
         exchange->encoder.references = &exchange->references;
-    /* Credentials are not sent yet. */
-    exchange->argument = room + DI_CALL_PLAIN_SIZE;
+    exchange->argument = room + header_size(client);
     return 0;
 }
 
@@ -195,7 +200,7 @@ uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
         exchange->error = (int)size;
         return NULL;
     }
-    uint64_t whole = (uint64_t)size + DI_CALL_PLAIN_SIZE;
+    uint64_t whole = (uint64_t)size + header_size(client);
     pthread_mutex_lock(&client->lock);
     if (!exchange->counters)
         count_start(exchange);
@@ -210,7 +215,8 @@ void di_exchange_write_header(const dari_exchange *exchange)
                              .rpc_version = DI_RPC_VERSION,
                              .program = exchange->interface->program,
                              .version = exchange->interface->version,
-                             .procedure = exchange->procedure->number};
+                             .procedure = exchange->procedure->number,
+                             .credential = exchange->client->credential};
     di_call_header_encode(exchange->client->message, &header);
 }
 

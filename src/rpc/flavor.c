@@ -36,6 +36,24 @@ int di_auth_sys_decode(const di_auth *credential, dari_auth_sys *ret_auth)
     return 0;
 }
 
+int di_auth_sys_encode(const dari_auth_sys *auth, uint8_t body[DI_AUTH_SYS_MAX],
+                       di_auth *ret_credential)
+{
+    size_t length = strnlen(auth->machine, sizeof auth->machine);
+    if (length > DARI_AUTH_SYS_NAME_MAX || auth->group_count > DARI_AUTH_SYS_GROUPS_MAX)
+        return DARI_INVALID;
+    dari_put_u32(body, auth->stamp);
+    uint8_t *at = dari_put_string(body + 4, auth->machine);
+    dari_put_u32(at, auth->uid);
+    dari_put_u32(at + 4, auth->gid);
+    dari_put_u32(at + 8, auth->group_count);
+    at += 12;
+    for (uint32_t i = 0; i < auth->group_count; i++, at += 4)
+        dari_put_u32(at, auth->groups[i]);
+    *ret_credential = (di_auth){DI_AUTH_SYS, (uint32_t)(at - body), body};
+    return 0;
+}
+
 static enum di_auth_stat check_none(const di_auth *credential)
 {
     (void)credential;

@@ -150,7 +150,12 @@
     X(kept_calls_are_sent_once)                \
     X(a_connection_that_nobody_wants)          \
     X(versions_share_a_deadline)               \
-    X(repeated_calls_are_counted_once)
+    X(repeated_calls_are_counted_once)         \
+    X(calls_carry_auth_sys)                    \
+    X(the_largest_auth_sys)                    \
+    X(auth_sys_over_its_limits)                \
+    X(no_auth_sys_unless_asked_for)            \
+    X(auth_sys_of_this_process)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
@@ -187,7 +192,12 @@
     X(late_answers_are_counted)         \
     X(every_reading_adds_up)            \
     X(a_flood_of_failures)              \
-    X(lines_left_out_at_the_end)
+    X(lines_left_out_at_the_end)        \
+    X(calls_carry_auth_sys)             \
+    X(the_largest_auth_sys)             \
+    X(auth_sys_over_its_limits)         \
+    X(no_auth_sys_unless_asked_for)     \
+    X(auth_sys_of_this_process)
 
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)

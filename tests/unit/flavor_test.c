@@ -89,6 +89,38 @@ static void lengths_that_overflow_are_refused(void **state)
     }
 }
 
+static void what_is_encoded_is_decoded(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][2] = {{0, 0}, {1, 1}, {6, 3}, {255, 0}, {255, 16}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        dari_auth_sys in, out;
+        uint8_t body[DI_AUTH_SYS_MAX];
+        di_auth expected = make(sizes[i][0], sizes[i][1]), found;
+        memset(&in, 0, sizeof in);
+        assert_int_equal(di_auth_sys_decode(&expected, &in), 0);
+        assert_int_equal(di_auth_sys_encode(&in, body, &found), 0);
+        assert_int_equal(found.flavor, DI_AUTH_SYS);
+        assert_int_equal(found.size, expected.size);
+        assert_memory_equal(found.body, expected.body, expected.size);
+        assert_int_equal(di_auth_sys_decode(&found, &out), 0);
+        free((void *)expected.body);
+    }
+}
+
+static void too_much_is_not_encoded(void **state)
+{
+    (void)state;
+    uint8_t body[DI_AUTH_SYS_MAX];
+    di_auth found = {0};
+    dari_auth_sys auth = {.group_count = DARI_AUTH_SYS_GROUPS_MAX + 1};
+    assert_int_equal(di_auth_sys_encode(&auth, body, &found), DARI_INVALID);
+    auth.group_count = 0;
+    memset(auth.machine, 'm', sizeof auth.machine);
+    assert_int_equal(di_auth_sys_encode(&auth, body, &found), DARI_INVALID);
+    assert_null(found.body);
+}
+
 static void flavors_are_known_or_not(void **state)
 {
     (void)state;
@@ -106,6 +138,8 @@ int main(void)
         cmocka_unit_test(the_limits_of_auth_sys),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(lengths_that_overflow_are_refused),
+        cmocka_unit_test(what_is_encoded_is_decoded),
+        cmocka_unit_test(too_much_is_not_encoded),
         cmocka_unit_test(flavors_are_known_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
