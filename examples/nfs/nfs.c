@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* nfs COMMAND ADDRESS PATH: files of an NFS version 3 server, without mounting it. */
+#include "commands.h"
+
+#include <dari/dari.h>
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct nfs_command {
+    const char *name, *operands, *does;
+    int least, most;  /* operands */
+    int path_operand; /* the one that tells what to mount */
+    int (*run)(nfs_session *session, char **operands);
+} nfs_command;
+
+static const nfs_command commands[] = {
+    {"ls", "PATH", "lists a directory", 1, 1, 0, list},
+    {"cat", "PATH", "writes a file to standard output", 1, 1, 0, print_file},
+    {"get", "PATH [FILE]", "copies a file from the server", 1, 2, 0, get_file},
+    {"put", "FILE PATH", "copies a file to the server", 2, 2, 1, put_file},
+    {"mv", "PATH NEW-PATH", "renames a file or directory", 2, 2, 0, move},
+    {"rm", "PATH", "removes a file or an empty directory", 1, 1, 0, remove_node},
+    {"stat", "PATH", "tells all about a file", 1, 1, 0, print_facts},
+    {"df", "PATH", "tells how much space there is", 1, 1, 0, print_space},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: nfs [OPTION]... COMMAND ADDRESS PATH\n\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  %-4s ADDRESS %-14s %s\n", commands[i].name, commands[i].operands,
+                commands[i].does);
+    fputs(
+        "\n"
+        "ADDRESS is tcp://HOST or udp://HOST; rpcbind there says where MOUNT and NFS are. With a\n"
+        "port, tcp://HOST:PORT, both are called there. PATH is one on the server, and begins with\n"
+        "the name of a directory that it exports: /export/music/a.ogg. The handle that `stat`\n"
+        "prints stands for a path, too.\n\n"
+        "  --as UID[:GID]     whose permissions count (AUTH_SYS); default: yours\n"
+        "  --reserved-port    call from a port below 1024, as many servers demand (tcp://, root)\n"
+        "  --timeout SECONDS  for the answer to each call; default: 25\n"
+        "  --help\n\n"
+        "Exits with 0, 1 where something went wrong, or 2 where it was used wrongly.\n",
+        out);
+}
+
+static int misused(const char *what, const char *why)
+{
+    fprintf(stderr, "nfs: %s%s%s\nnfs --help says more\n", what, *what ? ": " : "", why);
+    return 2;
+}
+
+/* "UID" or "UID:GID". No other groups then. */
+static bool read_identity(const char *text, dari_auth_sys *self)
+{
+    char rest;
+    unsigned uid, gid;
+    int found = sscanf(text, "%u:%u%c", &uid, &gid, &rest);
+    if (found != 2 && (found != 1 || strspn(text, "0123456789") != strlen(text)))
+        return false;
+    self->uid = uid;
+    self->gid = found == 2 ? gid : uid;
+    self->group_count = 0;
+    return true;
+}
+
+static bool read_timeout(const char *text, uint64_t *ret_ns)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    *ret_ns = (uint64_t)(seconds * 1e9);
+    return *end == '\0' && end != text && seconds >= 0.001 && seconds <= 1e6;
+}
+
+/* Returns -1, or the code to exit with. */
+static int read_options(int argc, char **argv, nfs_caller *caller)
+{
+    static const struct option options[] = {{"as", required_argument, NULL, 'a'},
+                                            {"reserved-port", no_argument, NULL, 'r'},
+                                            {"timeout", required_argument, NULL, 't'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "+", options, NULL)) >= 0) {
+        if (option == 'a' && !read_identity(optarg, &caller->self))
+            return misused(optarg, "that is not UID or UID:GID");
+        if (option == 't' && !read_timeout(optarg, &caller->deadline_ns))
+            return misused(optarg, "that is not a number of seconds");
+        if (option == 'r')
+            caller->reserved_port = true;
+        if (option == 'h') {
+            print_help(stdout);
+            return 0;
+        }
+        if (option == '?')
+            return misused("", "such options there are not");
+    }
+    return -1;
+}
+
+static const nfs_command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int run(const nfs_command *command, const nfs_caller *caller, char **operands)
+{
+    nfs_session session;
+    int status = session_begin(&session, caller, operands[command->path_operand]);
+    if (status == 0)
+        status = command->run(&session, operands);
+    if (status == 0 && fflush(stdout) != 0) {
+        perror("nfs: standard output");
+        status = -1;
+    }
+    session_end(&session, status == 0);
+    return status < 0;
+}
+
+int main(int argc, char **argv)
+{
+    nfs_caller caller = {0};
+    dari_auth_sys_self(&caller.self);
+    int code = read_options(argc, argv, &caller);
+    if (code >= 0)
+        return code;
+    if (argc - optind < 2)
+        return misused("", "a command and an address are needed");
+    const nfs_command *command = find_command(argv[optind]);
+    int count = argc - optind - 2;
+    if (!command)
+        return misused(argv[optind], "there is no such command");
+    if (count < command->least || count > command->most)
+        return misused(command->name, "it takes ADDRESS and then other operands");
+    caller.address = argv[optind + 1];
+    return run(command, &caller, argv + optind + 2);
+}
