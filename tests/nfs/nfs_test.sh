@@ -1,0 +1,260 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# nfs_test.sh NFS: the client of examples/nfs with NFS-Ganesha and rpcbind, both started for this in
+# namespaces of their own: nothing of them is seen outside, and they end with this script. Only root
+# can do that. Where DARI_ALL is set, with large files and directories.
+set -u
+: "${DARI_SOURCE:?}"
+nfs=$(realpath "$1")
+PATH=$PATH:/usr/sbin:/sbin
+
+# Outside of the namespaces: makes them, or says why there are none.
+why_not() {
+    [ "$(id -u)" = 0 ] || { echo "only root can start an NFS server"; return; }
+    for program in rpcbind ganesha.nfsd ip unshare; do
+        command -v "$program" >/dev/null || { echo "there is no $program"; return; }
+    done
+    unshare --net --mount --pid --fork true 2>/dev/null ||
+        echo "there are no namespaces for a server of our own"
+}
+if [ "${2-}" != inside ]; then
+    reason=$(why_not)
+    if [ -n "$reason" ]; then
+        echo "ok 1 - nfs # SKIP $reason"
+        echo "1..1"
+        exit 0
+    fi
+    directory=$(mktemp -d)
+    trap 'rm -rf "$directory"' EXIT
+    TMPDIR=$directory unshare --net --mount --pid --fork --kill-child --mount-proc \
+        sh "$0" "$nfs" inside
+    exit
+fi
+
+. "$DARI_SOURCE/tests/support/tap.sh"
+
+trap 'umount -l server 2>/dev/null; rm -rf "$tap_directory"' EXIT
+
+large=$((1 << 20))
+many=500
+if [ -n "${DARI_ALL-}" ]; then
+    large=$((64 << 20))
+    many=10000
+fi
+
+# The servers.
+
+set_up() {
+    mount --make-rprivate / && ip link set lo up && mount -t tmpfs none /run &&
+        mkdir -p /var/lib/nfs && mount -t tmpfs none /var/lib/nfs && mkdir server &&
+        mount -t tmpfs none server && mkdir -p /run/rpcbind /run/ganesha server/export
+}
+
+configure() {
+    cat >ganesha.conf <<CONFIGURATION
+NFS_CORE_PARAM { Protocols = 3; MNT_Port = 20048; Enable_NLM = false; Enable_RQUOTA = false; }
+NFSV4 { Graceless = true; }
+EXPORT {
+    Export_Id = 1;
+    Path = $export;
+    Pseudo = /export;
+    Access_Type = RW;
+    Squash = No_Root_Squash;
+    SecType = sys;
+    Protocols = 3;
+    Transports = TCP, UDP;
+    FSAL { Name = VFS; }
+}
+CONFIGURATION
+}
+
+# Fills in ganesha. It tells nobody when it is ready.
+start_ganesha() {
+    ganesha.nfsd -F -L "$PWD/ganesha.log" -f "$PWD/ganesha.conf" -p /run/ganesha/pid &
+    ganesha=$!
+    for _ in $(seq 200); do
+        "$nfs" --timeout 1 df tcp://127.0.0.1 "$export" >/dev/null 2>&1 &&
+            "$nfs" --timeout 1 df udp://127.0.0.1 "$export" >/dev/null 2>&1 && return
+        kill -0 "$ganesha" || break
+        sleep 0.1
+    done
+    cat ganesha.log
+    return 1
+}
+
+kill_ganesha() {
+    kill -KILL "$ganesha"
+    wait "$ganesha" 2>/dev/null
+}
+
+# A directory that user 1000 may not enter, one that is full, and files of every size around those
+# of the pieces.
+fill_export() {
+    mkdir -m 700 "$export/private" && echo secret >"$export/private/file" &&
+        mkdir "$export/many" && (cd "$export/many" && seq -f 'entry-%05g' "$many" | xargs touch) &&
+        mkdir -m 777 "$export/all" && ln -s many "$export/link" &&
+        head -c "$large" /dev/urandom >large && chmod 640 large
+}
+
+# The cases.
+
+same() {
+    cmp "$1" "$2"
+}
+
+there_is_no() {
+    [ ! -e "$1" ]
+}
+
+lists_all() {
+    [ "$(sed 's/.* //' "$out" | sort | cksum)" = "$(ls "$export/many" | sort | cksum)" ]
+}
+
+check_listing() {
+    run "$nfs" ls "$address" "$export/many"
+    check "$via: $many entries are listed" lists_all
+    run "$nfs" ls "$address" "$export/"
+    check "$via: a listing tells type, mode and name" grep -q '^drwx------ .* private$' "$out"
+    run "$nfs" ls "$address" "$export/private/file"
+    check "$via: one file is listed" grep -q '^-rw-.* 7 .*/private/file$' "$out"
+}
+
+check_facts() {
+    run "$nfs" stat "$address" "$export/private/file"
+    check "$via: stat" says "type      file" "mode      0644 -rw-r--r--" "size      7 ("
+    run "$nfs" stat "$address" "$export/link"
+    check "$via: stat of a link" says "type      symbolic link" "target    many"
+    run "$nfs" df "$address" "$export"
+    check "$via: df" grep -q '^bytes  *[1-9][0-9]*  *[1-9][0-9]*  *[1-9][0-9]*$' "$out"
+}
+
+check_transfer() {
+    run "$nfs" put "$address" large "$export/all/large"
+    check "$via: put a file of $large bytes" exits 0
+    check "$via: it is there unchanged" same large "$export/all/large"
+    check "$via: it has its mode" [ "$(stat -c %a "$export/all/large")" = 640 ]
+    check "$via: no bar without a terminal" [ ! -s "$err" ]
+    run "$nfs" get "$address" "$export/all/large" back
+    check "$via: get it back" exits 0
+    check "$via: it is unchanged" same large back
+    run "$nfs" cat "$address" "$export/all/large"
+    check "$via: cat it" same large "$out"
+    rm -f back
+}
+
+# Sizes about the ones of the pieces.
+check_sizes() {
+    for size in 0 1 32767 32768 32769 524288 524289; do
+        head -c "$size" large >part
+        run "$nfs" put "$address" part "$export/all/part"
+        check "$via: put $size bytes over others" same part "$export/all/part"
+        run "$nfs" cat "$address" "$export/all/part"
+        check "$via: cat $size bytes" same part "$out"
+    done
+}
+
+check_changes() {
+    run "$nfs" mv "$address" "$export/all/part" "$export/all/moved"
+    check "$via: mv" same part "$export/all/moved"
+    check "$via: the old name is gone" there_is_no "$export/all/part"
+    handle=$("$nfs" stat "$address" "$export/all/moved" | sed -n 's/^handle  *//p')
+    run "$nfs" cat "$address" "$handle"
+    check "$via: a handle stands for a path" same part "$out"
+    run "$nfs" rm "$address" "$export/all/moved"
+    check "$via: rm" there_is_no "$export/all/moved"
+    run "$nfs" cat "$address" "$handle"
+    check "$via: a stale handle" exits 1 "stale handle"
+    run "$nfs" rm "$address" "$export/many"
+    check "$via: rm of a full directory" exits 1 "many: the directory is not empty"
+    mkdir "$export/all/empty"
+    run "$nfs" rm "$address" "$export/all/empty"
+    check "$via: rm of an empty directory" there_is_no "$export/all/empty"
+}
+
+check_refusals() {
+    run "$nfs" --as 1000 cat "$address" "$export/private/file"
+    check "$via: reading without permission" exits 1 "private/file: permission denied"
+    run "$nfs" --as 1000 put "$address" part "$export/part"
+    check "$via: writing without permission" exits 1 "part: permission denied"
+    run "$nfs" --as 1000:100 put "$address" part "$export/all/part"
+    check "$via: writing with permission" [ "$(stat -c %u:%g "$export/all/part")" = 1000:100 ]
+    run "$nfs" cat "$address" "$export/nothing"
+    check "$via: a file that is not there" exits 1 "nothing: there is no such file"
+    run "$nfs" cat "$address" "$export/many"
+    check "$via: cat of a directory" exits 1 "many: it is a directory"
+    run "$nfs" ls "$address" /elsewhere
+    check "$via: a path that is not exported" exits 1 "/elsewhere: the server exports no directory"
+    run "$nfs" get "$address" "$export/all/large" nowhere/back
+    check "$via: get into no directory" exits 1 "nowhere/back.part: No such file"
+    run "$nfs" cat "$address" handle:0123
+    check "$via: a handle of somebody else's" exits 1 "handle:0123: the server does not know"
+}
+
+check_silence() {
+    kill -STOP "$ganesha"
+    run "$nfs" --timeout 0.3 df "$address" "$export"
+    kill -CONT "$ganesha"
+    check "$via: a server that is silent" exits 1 "deadline of 300 ms passed"
+}
+
+# The reader takes a little and then nothing, so that the client is in the middle of the file, which
+# is larger than what may be in flight.
+check_death() {
+    truncate -s 32M "$export/all/long"
+    mkfifo pipe
+    "$nfs" --timeout 2 cat "$address" "$export/all/long" >pipe 2>"$err" &
+    client=$!
+    exec 3<pipe
+    head -c 100000 <&3 >/dev/null
+    kill_ganesha
+    cat <&3 >/dev/null
+    exec 3<&-
+    status=0
+    wait "$client" || status=$?
+    rm pipe
+    check "$via: a server that is killed in the middle" exits 1 "$1"
+    check "$via: that is said once" [ "$(wc -l <"$err")" = 1 ]
+    start_ganesha >/dev/null 2>&1
+    run "$nfs" cat "$address" "$export/all/large"
+    check "$via: a new server serves" same large "$out"
+}
+
+check_address() {
+    address=$1
+    via=${address%%:*}
+    check_listing
+    check_facts
+    check_transfer
+    check_sizes
+    check_changes
+    check_refusals
+    check_silence
+}
+
+check "namespaces" set_up
+export=$PWD/server/export
+rpcbind -f -w 2>rpcbind.log &
+configure
+check "files" fill_export
+check "NFS-Ganesha, found by rpcbind over TCP and UDP" start_ganesha
+
+check_address tcp://127.0.0.1
+check_death "tcp://127.0.0.1: READ: the other side closed the connection"
+check_address udp://127.0.0.1
+check_death "udp://127.0.0.1: READ: "
+
+if [ -n "${DARI_ALL-}" ]; then
+    run script -qec "'$nfs' put tcp://127.0.0.1 large '$export/all/large'" /dev/null
+    check "a bar on a terminal" says "MB/s" "###"
+fi
+
+for arguments in "" "ls" "fly tcp://127.0.0.1 /" "mv tcp://127.0.0.1 /a" "--as x ls tcp://h /" \
+    "--timeout 0 ls tcp://h /" "--else ls tcp://h /"; do
+    # shellcheck disable=SC2086
+    run "$nfs" $arguments
+    check "misuse: nfs $arguments" exits 2 "nfs --help says more"
+done
+run "$nfs" --help
+check "help" says "cat  ADDRESS PATH" "--as UID[:GID]"
+
+finish
