@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# memfs_test.sh MEMFS NFS: the NFS server of the examples, used by the client of the examples and by
+# the tools of libnfs. Where DARI_ALL is set, with large files.
+set -u
+: "${DARI_SOURCE:?}"
+memfs=$(realpath "$1")
+nfs=$(realpath "$2")
+. "$DARI_SOURCE/tests/support/tap.sh"
+server=
+trap '[ -z "$server" ] || kill "$server"; rm -rf "$tap_directory"' EXIT
+
+large=$((1 << 20))
+[ -z "${DARI_ALL-}" ] || large=$((64 << 20))
+
+# Fills in server, stream and datagrams.
+start_server() {
+    mkfifo ready
+    "$memfs" --workers 4 tcp://127.0.0.1:0 udp://127.0.0.1:0 >ready 2>log &
+    server=$!
+    { read -r stream && read -r datagrams; } <ready
+    rm ready
+    [ -n "$stream" ] && [ -n "$datagrams" ]
+}
+
+ends_well() {
+    kill "$server" && wait "$server"
+    ended=$?
+    server=
+    [ "$ended" = 0 ] && [ ! -s log ]
+}
+
+lists() {
+    [ "$(sed 's/.* //' "$out" | sort | tr '\n' ' ')" = "$* " ]
+}
+
+check_client() {
+    via=${1%%:*}
+    run "$nfs" put "$1" large /memory/large
+    check "$via: put" exits 0
+    run "$nfs" cat "$1" /memory/large
+    check "$via: cat" cmp large "$out"
+    run "$nfs" put "$1" small /memory/small
+    run "$nfs" ls "$1" /memory
+    check "$via: ls" lists large small
+    run "$nfs" stat "$1" /memory/small
+    check "$via: stat" says "type      file" "size      6 ("
+    handle=$(sed -n 's/^handle  *//p' "$out")
+    run "$nfs" mv "$1" /memory/small /memory/large
+    check "$via: mv over another file" exits 0
+    run "$nfs" cat "$1" /memory/large
+    check "$via: which is replaced" cmp small "$out"
+    run "$nfs" rm "$1" /memory/large
+    check "$via: rm" exits 0
+    run "$nfs" stat "$1" "$handle"
+    check "$via: a stale handle" exits 1 "stale handle"
+    run "$nfs" put "$1" small /memory/mine
+    run "$nfs" --as 1000 put "$1" large /memory/mine
+    check "$via: writing without permission" exits 1 "mine: permission denied"
+    run "$nfs" rm "$1" /memory/mine
+    run "$nfs" ls "$1" /memory/nothing
+    check "$via: what is not there" exits 1 "there is no such file"
+    run "$nfs" df "$1" /memory
+    check "$via: df" says "bytes"
+}
+
+# at NAME: the file as libnfs names it.
+at() {
+    echo "nfs://127.0.0.1/memory/$1?nfsport=${stream##*:}&mountport=${stream##*:}"
+}
+
+check_libnfs() {
+    run nfs-cp large "$(at large)"
+    check "libnfs writes" exits 0
+    run "$nfs" cat "$stream" /memory/large
+    check "that is there" cmp large "$out"
+    run nfs-cat "$(at large)"
+    check "libnfs reads" cmp large "$out"
+    run nfs-cp "$(at large)" back
+    check "libnfs copies" cmp large back
+    run nfs-ls "$(at '')"
+    check "libnfs lists" lists large
+    run nfs-cat "$(at nothing)"
+    check "libnfs hears of what is not there" [ "$status" != 0 ]
+}
+
+# Several at once, of files of their own and of one.
+at_once() {
+    for i in 1 2 3 4; do
+        {
+            "$nfs" put "$stream" large "/memory/own-$i" &&
+                "$nfs" get "$stream" "/memory/own-$i" "own-$i" && cmp large "own-$i" &&
+                "$nfs" put "$stream" large /memory/shared && "$nfs" rm "$stream" "/memory/own-$i"
+        } &
+        clients="${clients-} $!"
+    done
+    for client in $clients; do wait "$client" || return; done
+    "$nfs" cat "$stream" /memory/shared | cmp large -
+}
+
+head -c "$large" /dev/urandom >large
+echo small >small
+check "a server" start_server
+check_client "$stream"
+check_client "$datagrams"
+if command -v nfs-cp >/dev/null; then
+    check_libnfs
+else
+    skip "libnfs" "its tools are not there"
+fi
+check "clients at once" at_once
+check "it ends well" ends_well
+run "$memfs"
+check "misuse" exits 2 "Usage:"
+
+finish
