@@ -128,7 +128,9 @@ int read_file(nfs_session *session, const char *path, const nfs_found *file, int
         reading.pieces[i].reading = &reading;
         ask_for_next(&reading.pieces[i]);
     }
-    dari_client_wait(session->nfs, UINT64_MAX);
+    int waited = dari_client_wait(session->nfs, UINT64_MAX);
+    if (waited < 0 && reading.status == 0)
+        reading.status = fail(path, dari_error_text(waited));
     for (unsigned i = 0; i < plan.in_flight; i++)
         dari_call_end(&reading.pieces[i].call);
     return reading.status < 0 ? -1 : 0;

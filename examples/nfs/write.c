@@ -152,7 +152,9 @@ int write_file(nfs_session *session, const char *path, const kept_handle *file, 
         writing.pieces[i].writing = &writing;
         send_next(&writing.pieces[i]);
     }
-    dari_client_wait(session->nfs, UINT64_MAX);
+    int waited = dari_client_wait(session->nfs, UINT64_MAX);
+    if (waited < 0 && writing.status == 0)
+        writing.status = fail(path, dari_error_text(waited));
     for (unsigned i = 0; i < plan.in_flight; i++)
         dari_call_end(&writing.pieces[i].call);
     free(writing.buffer);
