@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# nfs_test.sh NFS: the client of examples/nfs with NFS-Ganesha and rpcbind, both started for this in
-# namespaces of their own: nothing of them is seen outside, and they end with this script. Only root
-# can do that. Where DARI_ALL is set, with large files and directories.
+# nfs_test.sh NFS MEMFS: the client of examples/nfs with NFS-Ganesha and rpcbind, both started for this
+# in namespaces of their own: nothing of them is seen outside, and they end with this script. Only root
+# can do that. Where DARI_ALL is set, with large files and directories. Then the server of
+# examples/memfs takes Ganesha's place.
 set -u
 : "${DARI_SOURCE:?}"
 nfs=$(realpath "$1")
+memfs=$(realpath "$2")
 PATH=$PATH:/usr/sbin:/sbin
 
 # Outside of the namespaces: makes them, or says why there are none.
@@ -17,7 +19,7 @@ why_not() {
     unshare --net --mount --pid --fork true 2>/dev/null ||
         echo "there are no namespaces for a server of our own"
 }
-if [ "${2-}" != inside ]; then
+if [ "${3-}" != inside ]; then
     reason=$(why_not)
     if [ -n "$reason" ]; then
         echo "ok 1 - nfs # SKIP $reason"
@@ -27,7 +29,7 @@ if [ "${2-}" != inside ]; then
     directory=$(mktemp -d)
     trap 'rm -rf "$directory"' EXIT
     TMPDIR=$directory unshare --net --mount --pid --fork --kill-child --mount-proc \
-        sh "$0" "$nfs" inside
+        sh "$0" "$nfs" "$memfs" inside
     exit
 fi
 
@@ -247,6 +249,34 @@ if [ -n "${DARI_ALL-}" ]; then
     run script -qec "'$nfs' put tcp://127.0.0.1 large '$export/all/large'" /dev/null
     check "a bar on a terminal" says "MB/s" "###"
 fi
+
+# What a dead Ganesha has registered is replaced.
+check_memfs() {
+    kill_ganesha
+    mkfifo ready
+    "$memfs" tcp://127.0.0.1 udp://127.0.0.1 >ready 2>"$err" &
+    server=$!
+    { read -r _ && read -r _; } <ready
+    run "$nfs" put udp://127.0.0.1 part /memory/part
+    check "memfs: put, found by rpcbind over UDP" exits 0
+    run "$nfs" cat tcp://127.0.0.1 /memory/part
+    check "memfs: cat, found by rpcbind over TCP" same part "$out"
+    if command -v showmount >/dev/null; then
+        run showmount -e 127.0.0.1
+        check "memfs: showmount" grep -q '^/memory ' "$out"
+    else
+        skip "memfs: showmount" "it is not there"
+    fi
+    run rpcinfo -u 127.0.0.1 100003 3
+    check "memfs: rpcinfo by UDP" says "program 100003 version 3 ready and waiting"
+    run rpcinfo -t 127.0.0.1 100005
+    check "memfs: rpcinfo by TCP" says "program 100005 version 3 ready and waiting"
+    kill "$server"
+    wait "$server"
+    run rpcinfo -t 127.0.0.1 100003 3
+    check "memfs: nothing stays registered" [ "$status" != 0 ]
+}
+check_memfs
 
 for arguments in "" "ls" "fly tcp://127.0.0.1 /" "mv tcp://127.0.0.1 /a" "--as x ls tcp://h /" \
     "--timeout 0 ls tcp://h /" "--else ls tcp://h /"; do
