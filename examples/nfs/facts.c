@@ -45,17 +45,27 @@ static void write_time(char *text, size_t size, const char *format, const nfs_ti
         snprintf(text, size, "?");
 }
 
+/* Names come from the server: nothing in them may act on a terminal. */
+static void print_name(const char *name)
+{
+    for (; *name; name++)
+        putchar((unsigned char)*name < ' ' || *name == 0x7f ? '?' : *name);
+    putchar('\n');
+}
+
 void print_line(const char *name, const nfs_attributes *attributes)
 {
     char mode[11], written[32];
     if (!attributes) {
-        printf("?????????? %3s %5s %5s %12s %16s %s\n", "?", "?", "?", "?", "?", name);
+        printf("?????????? %3s %5s %5s %12s %16s ", "?", "?", "?", "?", "?");
+        print_name(name);
         return;
     }
     write_mode(mode, attributes->type, attributes->mode);
     write_time(written, sizeof written, "%Y-%m-%d %H:%M", &attributes->written);
-    printf("%s %3" PRIu32 " %5" PRIu32 " %5" PRIu32 " %12" PRIu64 " %s %s\n", mode,
-           attributes->links, attributes->uid, attributes->gid, attributes->size, written, name);
+    printf("%s %3" PRIu32 " %5" PRIu32 " %5" PRIu32 " %12" PRIu64 " %s ", mode, attributes->links,
+           attributes->uid, attributes->gid, attributes->size, written);
+    print_name(name);
 }
 
 static void print_time(const char *what, const nfs_time *when)
@@ -75,7 +85,8 @@ static int print_target(nfs_session *session, const char *path, const kept_handl
         return fail_call(&session->call);
     if (result.status != NFS_OK)
         return fail_nfs(path, result.status);
-    printf("target    %s\n", result.u.found.path);
+    printf("target    ");
+    print_name(result.u.found.path);
     return 0;
 }
 

@@ -94,6 +94,7 @@ kill_ganesha() {
 fill_export() {
     mkdir -m 700 "$export/private" && echo secret >"$export/private/file" &&
         mkdir "$export/many" && (cd "$export/many" && seq -f 'entry-%05g' "$many" | xargs touch) &&
+        mkdir "$export/odd" && : >"$export/odd/$(printf 'a\033b\177c')" &&
         mkdir -m 777 "$export/all" && ln -s many "$export/link" &&
         head -c "$large" /dev/urandom >large && chmod 640 large
 }
@@ -117,6 +118,8 @@ check_listing() {
     check "$via: $many entries are listed" lists_all
     run "$nfs" ls "$address" "$export/"
     check "$via: a listing tells type, mode and name" grep -q '^drwx------ .* private$' "$out"
+    run "$nfs" ls "$address" "$export/odd"
+    check "$via: names cannot act on a terminal" grep -q ' a?b?c$' "$out"
     run "$nfs" ls "$address" "$export/private/file"
     check "$via: one file is listed" grep -q '^-rw-.* 7 .*/private/file$' "$out"
 }
