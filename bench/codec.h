@@ -80,21 +80,29 @@ static inline void codec_store_be32(uint8_t *at, uint32_t value)
 static inline uint64_t codec_read_all(const void *data, size_t size)
 {
     const uint8_t *at = data;
-    uint64_t sums[4] = {0};
-    for (; size >= 32; at += 32, size -= 32) {
-        uint64_t words[4];
-        __builtin_memcpy(words, at, sizeof words);
-        for (int i = 0; i < 4; i++)
-            sums[i] += words[i];
+    uint64_t sum = 0, other = 0, word, next;
+    for (; size >= 16; at += 16, size -= 16) {
+        __builtin_memcpy(&word, at, 8);
+        __builtin_memcpy(&next, at + 8, 8);
+        sum += word;
+        other += next;
     }
-    for (; size >= 8; at += 8, size -= 8) {
-        uint64_t word;
-        __builtin_memcpy(&word, at, sizeof word);
-        sums[0] += word;
+    if (size >= 8) {
+        __builtin_memcpy(&word, at, 8);
+        sum += word;
+        at += 8;
+        size -= 8;
+    }
+    if (size >= 4) {
+        uint32_t half;
+        __builtin_memcpy(&half, at, 4);
+        sum += half;
+        at += 4;
+        size -= 4;
     }
     while (size--)
-        sums[0] += *at++;
-    return sums[0] + sums[1] + sums[2] + sums[3];
+        sum += *at++;
+    return sum + other;
 }
 
 /* Measures all codec rows. False: an output was wrong, or the codecs' bytes differ. */

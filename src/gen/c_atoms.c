@@ -173,6 +173,39 @@ uint64_t di_atoms_run(const di_atoms *atoms, size_t index)
     return bytes;
 }
 
+/* How many atoms from `index` on are numbers that need no check and have `width` bytes in C as
+ * well; at most `limit`. */
+static unsigned alike(const di_atoms *atoms, size_t index, uint32_t width, unsigned limit)
+{
+    unsigned count = 0;
+    for (; count < limit && index + count < atoms->count; count++) {
+        const di_atom *atom = &atoms->items[index + count];
+        di_kind kind = atom->declaration.type->kind;
+        if (atom->kind != DI_ATOM_NUMBER || !di_kind_is_swapped(kind) ||
+            di_number_width(kind) != width)
+            break;
+    }
+    return count;
+}
+
+unsigned di_atoms_together(const di_atoms *atoms, size_t index)
+{
+    unsigned words = alike(atoms, index, 4, 4);
+    if (words >= 2)
+        return words == 4 ? 4 : 2;
+    return alike(atoms, index, 8, 2) == 2 ? 2 : 1;
+}
+
+const char *di_atoms_move(di_c_writer *writer, const di_atom *atoms, unsigned count,
+                          const char *verb, const char *at)
+{
+    const char *call = di_c_string(writer, "dari_inline_%s_u%ux%u(%s", verb,
+                                   8 * di_number_width(atoms->declaration.type->kind), count, at);
+    for (unsigned i = 0; i < count; i++)
+        call = di_c_string(writer, "%s, %s", call, di_path_address(writer, atoms[i].path));
+    return di_c_string(writer, "%s);", call);
+}
+
 const char *di_path_address(di_c_writer *writer, const char *path)
 {
     return *path == '*' ? path + 1 : di_c_string(writer, "&%s", path);

@@ -57,6 +57,15 @@ bool di_atom_is_fixed(const di_atom *atom);
 /* The bytes from atom `index` on that are at constant offsets and come in any case. */
 uint64_t di_atoms_run(const di_atoms *atoms, size_t index);
 
+/* How many atoms from `index` on are moved together: numbers of one width that need no check, 2 or
+ * 4; otherwise 1. */
+unsigned di_atoms_together(const di_atoms *atoms, size_t index);
+
+/* The call that moves `count` such atoms: "dari_inline_put_u32x2(at, &value->sec, &value->nsec);".
+ * `verb` is "put" or "get". */
+const char *di_atoms_move(di_c_writer *writer, const di_atom *atoms, unsigned count,
+                          const char *verb, const char *at);
+
 /* The bytes on the wire of one number. */
 uint32_t di_number_width(di_kind kind);
 

@@ -283,8 +283,18 @@ static void write_atom(di_c_body *body, const di_atoms *atoms, size_t index)
 
 static void write_atoms(di_c_body *body, const di_atoms *atoms)
 {
-    for (size_t i = 0; i < atoms->count; i++)
-        write_atom(body, atoms, i);
+    for (size_t i = 0, count; i < atoms->count; i += count) {
+        const di_atom *atom = &atoms->items[i];
+        count = di_atoms_together(atoms, i);
+        if (count == 1) {
+            write_atom(body, atoms, i);
+        } else {
+            check_run(body, atoms, i);
+            di_c_line(body->writer, "%s",
+                      di_atoms_move(body->writer, atom, (unsigned)count, "get", di_c_at(body)));
+            body->offset += count * di_atom_fixed_bytes(atom);
+        }
+    }
 }
 
 static void write_scope(di_c_body *body, const di_atoms *atoms)

@@ -162,8 +162,17 @@ static void write_atom(di_c_body *body, const di_atom *atom)
 
 static void write_atoms(di_c_body *body, const di_atoms *atoms)
 {
-    for (size_t i = 0; i < atoms->count; i++)
-        write_atom(body, &atoms->items[i]);
+    for (size_t i = 0, count; i < atoms->count; i += count) {
+        const di_atom *atom = &atoms->items[i];
+        count = di_atoms_together(atoms, i);
+        if (count == 1) {
+            write_atom(body, atom);
+        } else {
+            di_c_line(body->writer, "%s",
+                      di_atoms_move(body->writer, atom, (unsigned)count, "put", di_c_at(body)));
+            body->offset += count * di_atom_fixed_bytes(atom);
+        }
+    }
 }
 
 static void write_scope(di_c_body *body, const di_atoms *atoms)

@@ -125,7 +125,7 @@ static void write_call(di_c_body *body, const di_atom *atom)
 static void write_atom(di_c_body *body, const di_atom *atom)
 {
     di_c_writer *writer = body->writer;
-    const char *text = writer->options->strings_as_spans ? "text" : "string";
+    const char *adder;
     switch (atom->kind) {
     case DI_ATOM_NUMBER:
         check_number(body, atom);
@@ -148,8 +148,11 @@ static void write_atom(di_c_body *body, const di_atom *atom)
                                    atom->path, atom->declaration.size, atom->field));
         break;
     case DI_ATOM_STRING:
-        add_call(body, di_c_string(writer, "dari_add_%s(encoder, &size, %s, %uu, \"%s\")", text,
-                                   atom->path, atom->declaration.size, atom->field));
+        adder = writer->options->strings_as_spans
+                    ? di_c_string(writer, "%sadd_text", di_c_pieces(body))
+                    : "dari_add_string";
+        add_call(body, di_c_string(writer, "%s(encoder, &size, %s, %uu, \"%s\")", adder, atom->path,
+                                   atom->declaration.size, atom->field));
         break;
     case DI_ATOM_ARRAY:
         write_array(body, atom);

@@ -119,6 +119,47 @@ static void floating_numbers_keep_every_bit(void **state)
     }
 }
 
+/* Numbers that lie together, with one of them apart, and each at a place that is not aligned. */
+static void numbers_are_moved_together(void **state)
+{
+    (void)state;
+    static const uint8_t wire[17] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0x80, RED};
+    for (unsigned apart = 0; apart < 5; apart++) {
+        uint8_t memory[40], out[17] = {[16] = RED};
+        uint8_t *at[4];
+        for (unsigned i = 0; i < 4; i++)
+            at[i] = memory + 1 + 4 * i + (apart && i >= apart - 1 ? 7 : 0);
+        memset(memory, RED, sizeof memory);
+        dari_inline_get_u32x4(wire, at[0], at[1], at[2], at[3]);
+        for (unsigned i = 0; i < 4; i++) {
+            uint32_t value;
+            memcpy(&value, at[i], 4);
+            assert_int_equal(value, dari_get_u32(wire + 4 * i));
+        }
+        assert_int_equal(memory[0], RED);
+        assert_int_equal(at[3][4], RED);
+        dari_inline_put_u32x4(out, at[0], at[1], at[2], at[3]);
+        assert_memory_equal(out, wire, sizeof wire);
+        memset(out, 0, 16);
+        dari_inline_put_u32x2(out, at[0], at[1]);
+        dari_inline_put_u32x2(out + 8, at[2], at[3]);
+        assert_memory_equal(out, wire, sizeof wire);
+    }
+    for (unsigned apart = 0; apart < 2; apart++) {
+        uint8_t memory[40], out[17] = {[16] = RED};
+        uint8_t *one = memory + 3, *other = one + 8 + 5 * apart;
+        uint64_t values[2];
+        memset(memory, RED, sizeof memory);
+        dari_inline_get_u64x2(wire, one, other);
+        memcpy(&values[0], one, 8);
+        memcpy(&values[1], other, 8);
+        assert_true(values[0] == dari_get_u64(wire) && values[1] == dari_get_u64(wire + 8));
+        assert_int_equal(other[8], RED);
+        dari_inline_put_u64x2(out, one, other);
+        assert_memory_equal(out, wire, sizeof wire);
+    }
+}
+
 static void opaque_data_is_padded_with_zeros(void **state)
 {
     form = *state;
@@ -764,6 +805,7 @@ int main(void)
         cmocka_unit_test(numbers_are_big_endian),
         cmocka_unit_test(numbers_come_back_at_any_alignment),
         cmocka_unit_test(floating_numbers_keep_every_bit),
+        cmocka_unit_test(numbers_are_moved_together),
         IN_BOTH_FORMS(opaque_data_is_padded_with_zeros),
         IN_BOTH_FORMS(large_opaque_data_can_be_referred_to),
         IN_BOTH_FORMS(strings_are_written_with_length_and_padding),
