@@ -257,7 +257,7 @@ static bool emit(const arguments *from, const di_idl *idl, const di_emit_c_optio
     int status = di_emit_c(di_idl_unit(idl), options, &header, &source, &clash);
     bool done = false;
     if (status == DARI_INVALID) {
-        clash.error.next = &clash.note;
+        clash.error.next = clash.note.text ? &clash.note : NULL;
         print_diagnostics(&clash.error);
     } else if (status < 0) {
         no_memory();

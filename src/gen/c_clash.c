@@ -3,6 +3,8 @@
  * they get no constants (c_program.c). */
 #include "gen/c_clash.h"
 
+#include "gen/c_inline.h"
+#include "gen/c_library.h"
 #include "gen/c_program.h"
 
 #include <dari/error.h>
@@ -49,8 +51,25 @@ static void add_type(name_list *list, const di_type *type, const char *what)
     for (size_t i = 0; i < (type->kind == DI_ENUM ? 4 : 3); i++)
         add(list, di_c_string(list->writer, "%s_%s", codecs[i], codec), type->position,
             "codec of this type");
+    for (size_t i = 0; di_c_is_inline(list->writer, type) && i < 3; i++)
+        add(list, di_c_string(list->writer, "inline%s_%s", codecs[i] + 3, codec), type->position,
+            "codec of this type");
     for (const di_enumerator *e = type->enumerators; e; e = e->next)
         add(list, di_c_name(list->writer, e->name), e->position, "enumerator");
+}
+
+/* The codecs of a value without a type of its own, which may be shared. */
+static const char plain_codec[] = "codec of a procedure's value";
+
+static void add_plain(name_list *list, const di_declaration *d)
+{
+    static const char *const verbs[] = {"size", "encode", "decode"};
+    if (di_c_is_void(d) || d->next)
+        return;
+    di_c_value_codec codec = di_c_codec_of(list->writer, d);
+    for (size_t i = 0; !strcmp(codec.verb_prefix, "plain_") && i < 3; i++)
+        add(list, di_c_string(list->writer, "plain_%s_%s", verbs[i], codec.name), d->position,
+            plain_codec);
 }
 
 static void add_version(name_list *list, const di_program *program, const di_version *version)
@@ -75,6 +94,8 @@ static void add_version(name_list *list, const di_program *program, const di_ver
         if (p->arguments && p->arguments->next)
             add_type(list, di_c_argument(list->writer, p, version)->type,
                      "struct of a procedure's arguments");
+        add_plain(list, p->arguments);
+        add_plain(list, p->result);
     }
 }
 
@@ -125,11 +146,45 @@ static int find_pair(const name_list *list, di_clash *ret_clash)
 {
     for (size_t i = 1; i < list->count; i++) {
         const c_name *first = &list->items[i - 1], *second = &list->items[i];
-        if (strcmp(first->name, second->name))
+        bool shared = first->what == plain_codec && second->what == plain_codec;
+        if (shared || strcmp(first->name, second->name))
             continue;
         describe(ret_clash, first, second);
         return DARI_INVALID;
     }
+    return 0;
+}
+
+/* Whether nothing but a typedef, or nothing at all, may have the name. */
+static bool is_taken(const char *name, bool may_be_type)
+{
+    return di_c_is_library_name(name) || (!may_be_type && di_c_is_library_type(name));
+}
+
+static int refuse_taken(di_clash *clash, const char *name, di_position position)
+{
+    *clash = (di_clash){
+        .error = {.severity = DI_ERROR, .position = position, .length = (unsigned)strlen(name)}};
+    snprintf(clash->error_text, sizeof clash->error_text,
+             "'%.255s' is a name of the C library or of dari already; choose another name, or a "
+             "prefix for all of them with --prefix",
+             name);
+    clash->error.text = clash->error_text;
+    return DARI_INVALID;
+}
+
+/* A constant, enumerator or type called like what the headers declare that generated code needs. */
+static int find_taken(di_c_writer *writer, const di_definition *d, di_clash *ret_clash)
+{
+    if (d->kind == DI_DEFINE_CONSTANT && is_taken(di_c_name(writer, d->name), false))
+        return refuse_taken(ret_clash, d->name, d->position);
+    if (d->kind != DI_DEFINE_TYPE || di_c_is_builtin(d->type))
+        return 0;
+    if (is_taken(di_c_type_name(writer, d->type), d->type->kind == DI_TYPEDEF))
+        return refuse_taken(ret_clash, d->type->name, d->type->position);
+    for (const di_enumerator *e = d->type->enumerators; e; e = e->next)
+        if (is_taken(di_c_name(writer, e->name), false))
+            return refuse_taken(ret_clash, e->name, e->position);
     return 0;
 }
 
@@ -162,8 +217,11 @@ int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clas
     else
         status = find_pair(&list, ret_clash);
     for (const di_definition *d = unit->definitions; d && !status; d = d->next)
-        if (d->kind == DI_DEFINE_TYPE && !d->included)
-            status = find_member_pair(writer, d->type, ret_clash);
+        if (!d->included) {
+            status = find_taken(writer, d, ret_clash);
+            if (!status && d->kind == DI_DEFINE_TYPE)
+                status = find_member_pair(writer, d->type, ret_clash);
+        }
     free(list.items);
     return status;
 }

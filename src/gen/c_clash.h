@@ -6,7 +6,8 @@
 #include "gen/c_writer.h"
 
 /* Returns 0, DARI_NO_MEMORY, or DARI_INVALID where two definitions of the unit get the same name in
- * C; `ret_clash` then tells the first such pair. */
+ * C, or one gets a name that the C library has; `ret_clash` then tells the first such pair or name.
+ * Needs what di_c_find_inline has found. */
 int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clash);
 
 #endif

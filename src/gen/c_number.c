@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/c_number.h"
 
+#include "gen/c_library.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,11 @@ typedef struct name_list {
     size_t count;
 } name_list;
 
+/* What the C library has is nobody's. */
 static void add(name_list *list, const char *name, const void *owner, uint32_t number)
 {
+    if (di_c_is_library_name(name) || di_c_is_library_type(name))
+        owner = NULL;
     if (list->items)
         list->items[list->count] = (wanted_name){name, owner, list->count, number};
     list->count++;
@@ -118,7 +123,7 @@ static void write_number(di_c_writer *writer, const di_c_numbers *numbers, const
         di_c_line(writer, number > UINT16_MAX ? "enum { %s = 0x%x };" : "enum { %s = %u };", name,
                   number);
     else
-        di_c_line(writer, "#define %s 0x%xu", name, number);
+        di_c_line(writer, "__extension__ enum { %s = 0x%xu };", name, number);
 }
 
 void di_c_program_numbers(di_c_writer *writer, const di_c_numbers *numbers,

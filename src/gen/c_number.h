@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Which programs, versions and procedures get a constant for their number. Their names have scopes
  * in the RPC language, in C they have not: a name that stands for several numbers, or for something
- * else as well, gets none; one that stands for the same number several times gets one. */
+ * else as well, or that the C library has, gets none; one that stands for the same number several
+ * times gets one. */
 #ifndef DI_GEN_C_NUMBER_H
 #define DI_GEN_C_NUMBER_H
 

@@ -108,24 +108,25 @@ static void define_in_order(type_order *order, di_c_writer *writer, const di_typ
     }
 }
 
-/* A constant that fits an int is an enumerator, which hides nothing: a macro of its name would
- * change whatever has the same name in another scope. */
+/* Constants are enumerators, which hide nothing: a macro of the name would change whatever has the
+ * same name in another scope. That one need not fit an int is an extension that gcc and clang have,
+ * and a part of C23. */
 static void write_constant(di_c_writer *writer, const di_definition *d)
 {
     const di_number *n = &d->constant;
     const char *name = di_c_name(writer, d->name);
-    if (!n->negative && n->magnitude <= INT32_MAX)
-        di_c_line(writer, "enum { %s = %" PRIu64 " };", name, n->magnitude);
-    else if (n->negative && n->magnitude <= INT32_MAX)
-        di_c_line(writer, "enum { %s = -%" PRIu64 " };", name, n->magnitude);
+    if (n->magnitude <= INT32_MAX)
+        di_c_line(writer, "enum { %s = %s%" PRIu64 " };", name, n->negative ? "-" : "",
+                  n->magnitude);
     else if (n->negative)
-        di_c_line(writer, "#define %s (-INT64_C(%" PRIu64 ") - 1)", name, n->magnitude - 1);
+        di_c_line(writer, "__extension__ enum { %s = -INT64_C(%" PRIu64 ") - 1 };", name,
+                  n->magnitude - 1);
     else if (n->magnitude > INT64_MAX)
-        di_c_line(writer, "#define %s UINT64_C(%" PRIu64 ")", name, n->magnitude);
+        di_c_line(writer, "__extension__ enum { %s = UINT64_C(%" PRIu64 ") };", name, n->magnitude);
     else if (n->magnitude > UINT32_MAX)
-        di_c_line(writer, "#define %s INT64_C(%" PRIu64 ")", name, n->magnitude);
+        di_c_line(writer, "__extension__ enum { %s = INT64_C(%" PRIu64 ") };", name, n->magnitude);
     else
-        di_c_line(writer, "#define %s %" PRIu64 "u", name, n->magnitude);
+        di_c_line(writer, "__extension__ enum { %s = %" PRIu64 "u };", name, n->magnitude);
 }
 
 /* The header of an included interface file: it is written into the same folder as this one, under
@@ -416,9 +417,9 @@ int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *he
 {
     dari_arena arena = {0};
     di_c_writer writer = {.out = header, .options = options, .arena = &arena};
+    di_c_find_inline(&writer, unit);
     int status = di_c_find_clash(&writer, unit, ret_clash);
     if (!status) {
-        di_c_find_inline(&writer, unit);
         write_header(&writer, unit);
         writer.out = source;
         write_source(&writer, unit);

@@ -15,7 +15,8 @@ typedef struct di_emit_c_options {
 } di_emit_c_options;
 
 /* Two definitions that would have the same name in C, where the RPC language tells them apart: an
- * error at the second, and a note at the first. */
+ * error at the second, and a note at the first; or one whose name C has already: the note then has
+ * no text. */
 typedef struct di_clash {
     di_diagnostic error;
     di_diagnostic note;

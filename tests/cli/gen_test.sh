@@ -73,6 +73,30 @@ program P { version V { void PING(int) = 1; } = 1; } = 1;" >clash.x
     run "$DARI" gen -o out clash.x
     check "a type called like a function of a procedure: $name" exits 1 "'$name' would be the name"
 done
+for name in inline_size_one plain_decode_string; do
+    echo "struct one { string s<>; }; struct all { one ones<>; }; const $name = 1;
+program P { version V { string PING(string) = 1; } = 1; } = 1;" >clash.x
+    run "$DARI" gen -o out clash.x
+    check "a constant called like a function of the generated file: $name" exits 1 "'$name' would be the name"
+    check "with a note at the other definition" grep -q "clash.x:[12]:[0-9]*: note: " "$err"
+done
+for name in 'const memcpy = 1' 'enum e { index = 1 }' 'struct strlen { int x; }' 'const uint32_t = 1' 'const dari_put_u32 = 1'; do
+    echo "$name;" >clash.x
+    run "$DARI" gen -o out clash.x
+    check "a name of the C library or of dari: $name" exits 1 "clash.x:1:"
+    check "and what helps" grep -q -e "--prefix" "$err"
+    run "$DARI" gen --prefix p_ -o out clash.x
+    check "with a prefix it is one like others" exits 0
+done
+echo "program P { version V { int INDEX(int) = 1; int index(int) = 2; int exit(int) = 3; } = 2; } = 1;
+program Q { version W { int memcpy(int) = 1; } = 1; } = 2;" >clash.x
+run "$DARI" gen -o out clash.x
+check "procedures that differ in case alone have one stub" exits 1 "index_2' would be the name"
+sed -i 's/int INDEX(int) = 1; //' clash.x
+run "$DARI" gen -o out clash.x
+check "procedures may be called like functions of the C library" exits 0
+check "and have no constants then" [ "$(grep -c 'enum { \(index\|memcpy\) =' out/clash.h)" = 0 ]
+rm -f out/*
 echo old >out/broken.h
 run "$DARI" gen -o out broken.x
 check "an error leaves an old output as it was" [ "$(cat out/broken.h)" = old ]

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* The names of <string.h>, with what the GNU library adds to it by default and for C++, and of
+ * <stddef.h> and <stdint.h>. Those of <stdbool.h> are keywords: c_writer.c. */
+#include "gen/c_library.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare(const void *name, const void *entry)
+{
+    return strcmp(name, *(const char *const *)entry);
+}
+
+#define IS_AMONG(names, name) \
+    (bsearch(name, names, sizeof names / sizeof *names, sizeof *names, compare) != NULL)
+
+bool di_c_is_library_name(const char *name)
+{
+    /* Sorted. */
+    static const char *const names[] = {
+        "INT16_C",         "INT16_MAX",      "INT16_MIN",  "INT32_C",     "INT32_MAX",
+        "INT32_MIN",       "INT64_C",        "INT64_MAX",  "INT64_MIN",   "INT8_C",
+        "INT8_MAX",        "INT8_MIN",       "INTMAX_C",   "INTMAX_MAX",  "INTMAX_MIN",
+        "INTPTR_MAX",      "INTPTR_MIN",     "NULL",       "PTRDIFF_MAX", "PTRDIFF_MIN",
+        "SIZE_MAX",        "UINT16_C",       "UINT16_MAX", "UINT32_C",    "UINT32_MAX",
+        "UINT64_C",        "UINT64_MAX",     "UINT8_C",    "UINT8_MAX",   "UINTMAX_C",
+        "UINTMAX_MAX",     "UINTPTR_MAX",    "basename",   "bcmp",        "bcopy",
+        "bzero",           "explicit_bzero", "ffs",        "ffsl",        "ffsll",
+        "index",           "memccpy",        "memchr",     "memcmp",      "memcpy",
+        "memfrob",         "memmem",         "memmove",    "mempcpy",     "memrchr",
+        "memset",          "offsetof",       "rawmemchr",  "rindex",      "sigabbrev_np",
+        "sigdescr_np",     "stpcpy",         "stpncpy",    "strcasecmp",  "strcasecmp_l",
+        "strcasestr",      "strcat",         "strchr",     "strchrnul",   "strcmp",
+        "strcoll",         "strcoll_l",      "strcpy",     "strcspn",     "strdup",
+        "strdupa",         "strerror",       "strerror_l", "strerror_r",  "strerrordesc_np",
+        "strerrorname_np", "strfry",         "strlen",     "strncasecmp", "strncasecmp_l",
+        "strncat",         "strncmp",        "strncpy",    "strndup",     "strndupa",
+        "strnlen",         "strpbrk",        "strrchr",    "strsep",      "strsignal",
+        "strspn",          "strstr",         "strtok",     "strtok_r",    "strverscmp",
+        "strxfrm",         "strxfrm_l",
+    };
+    return !strncmp(name, "dari_", 5) || !strncmp(name, "DARI_", 5) || IS_AMONG(names, name);
+}
+
+bool di_c_is_library_type(const char *name)
+{
+    /* Sorted. */
+    static const char *const names[] = {
+        "int16_t",       "int32_t",        "int64_t",        "int8_t",         "int_fast16_t",
+        "int_fast32_t",  "int_fast64_t",   "int_fast8_t",    "int_least16_t",  "int_least32_t",
+        "int_least64_t", "int_least8_t",   "intmax_t",       "intptr_t",       "locale_t",
+        "max_align_t",   "ptrdiff_t",      "size_t",         "uint16_t",       "uint32_t",
+        "uint64_t",      "uint8_t",        "uint_fast16_t",  "uint_fast32_t",  "uint_fast64_t",
+        "uint_fast8_t",  "uint_least16_t", "uint_least32_t", "uint_least64_t", "uint_least8_t",
+        "uintmax_t",     "uintptr_t",      "wchar_t",
+    };
+    return IS_AMONG(names, name);
+}
