@@ -75,13 +75,18 @@ static di_connection *raise_server(test_scene *scene)
     return other;
 }
 
-/* A client that reconnects may have a connection that is lost, and not know it; the call after that
- * is answered. */
+/* Connections that a call after the failure may yet find lost: one that was lost meanwhile, and one
+ * that the handler has still to cut. */
+#define LOST_AFTER 2
+
+/* A client that reconnects is answered in the end. */
 static void check_comes_back(test_scene *scene)
 {
     int32_t sum = 0;
-    int error = add_1(scene->client, &(pair){2, 3}, &sum, NULL);
-    check(scene, error == 0 && sum == 5, "the second call after it fails with %s",
+    int error = DARI_CLOSED;
+    for (int i = 0; i <= LOST_AFTER && error == DARI_CLOSED; i++)
+        error = add_1(scene->client, &(pair){2, 3}, &sum, NULL);
+    check(scene, error == 0 && sum == 5, "the client fails for good with %s",
           dari_error_name(error));
     check(scene, scene->client->pending.count == 0, "a call is still waited for");
     check(scene, scene->client->engaged == 0, "a thread never left the connection");
