@@ -39,7 +39,7 @@ static void write_mode(char text[11], nfs_type type, uint32_t mode)
 
 static void write_time(char *text, size_t size, const char *format, const nfs_time *when)
 {
-    time_t seconds = when->seconds;
+    time_t seconds = (time_t)when->seconds;
     struct tm broken_down;
     if (!localtime_r(&seconds, &broken_down) || !strftime(text, size, format, &broken_down))
         snprintf(text, size, "?");
