@@ -110,7 +110,7 @@ int do_readlink(dari_request *request, const nfs_handle *arg, readlink_result *r
     ret->status = !node ? NFS_STALE : node->attributes.type == NFS_LINK ? NFS_OK : NFS_INVAL;
     if (ret->status == NFS_OK) {
         ret->u.found.attributes = copy_attributes(&visit, node);
-        ret->u.found.path = copy_bytes(&visit, node->data, node->attributes.size + 1);
+        ret->u.found.path = copy_bytes(&visit, node->data, (size_t)node->attributes.size + 1);
     } else if (node) {
         ret->u.attributes = copy_attributes(&visit, node);
     }

@@ -237,14 +237,14 @@ nfs_status tree_resize(tree_node *file, uint64_t size)
         return NFS_FBIG;
     if (size > file->room) {
         uint64_t room = size < (1u << 20) ? size : size + size / 2;
-        uint8_t *grown = realloc(file->data, room);
+        uint8_t *grown = realloc(file->data, (size_t)room);
         if (!grown)
             return NFS_NOSPC;
         file->data = grown;
         file->room = room;
     }
     if (size > file->attributes.size)
-        memset(file->data + file->attributes.size, 0, size - file->attributes.size);
+        memset(file->data + file->attributes.size, 0, (size_t)(size - file->attributes.size));
     file->attributes.size = file->attributes.used = size;
     tree_touch(file, true);
     return NFS_OK;

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define TREE_FILE_SIZE_MAX (UINT64_C(1) << 32)
+#define TREE_FILE_SIZE_MAX (UINT64_C(1) << (sizeof(size_t) > 4 ? 32 : 30))
 #define TREE_NAME_MAX 255u
 #define TREE_NODES_MAX (1u << 20)
 
