@@ -209,8 +209,10 @@ int dari_client_dispatch(dari_client *client);
 int dari_client_wait(dari_client *client, uint64_t allowed_ns);
 
 /* Closes the connection and frees the client. Calls in flight end with DARI_CLOSED; no function of
- * the client may be in progress. Results stay valid until their call context ends. An attempt to
- * connect that is under way ends in the background. Takes NULL. */
+ * the client may be in progress. One of dari_request_client is closed once by each who has got it;
+ * where its loop calls a function given to a stub just then, that loop ends the others in flight.
+ * Results stay valid until their call context ends. An attempt to connect that is under way ends in
+ * the background. Takes NULL. */
 void dari_client_close(dari_client *client);
 
 #ifdef __cplusplus

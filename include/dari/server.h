@@ -241,6 +241,43 @@ typedef struct dari_peer {
 /* Returns 0, or DARI_SCHEME where the kernel does not know (tcp://). */
 int dari_request_peer(const dari_request *request, dari_peer *ret_peer);
 
+struct dari_client;
+
+/* Calls in the other direction (as in RFC 8167): a client by which the server calls, over the
+ * connection that the call came by, the one who called. Everything that has a stub can be called,
+ * by any thread, for as long as the connection is there; then calls fail with DARI_CLOSED. All who
+ * ask for the client of a connection share one, and each closes it once, a function given to a
+ * stub too. It may outlive the request, the connection and the server.
+ *
+ * The loop receives for it. So in the loop's thread, where handlers without workers run, a call
+ * that waits fails with DARI_DEADLOCK; add_1_start and nothing_1_oneway do not wait, and fail with
+ * DARI_FULL where the peer does not take what was sent. What add_1_start was given is called by the
+ * loop, without dispatch; it takes no cancel. Where the server stops or is destroyed while handlers
+ * in worker threads wait for an answer, they get DARI_CANCELLED. A connection over which the server
+ * calls may have twice as many calls in progress, since those may wait for answers that come behind
+ * others.
+ *
+ * Limits are the server's: message_max, decode_budget, queued_max.
+ * Errors: DARI_SCHEME (udp:// has no connection; or the call came to a client that
+ * dari_server_serve_client was told of: that calls by itself), DARI_CLOSED, DARI_NO_MEMORY,
+ * DARI_ERRNO. */
+int dari_request_client(dari_request *request, struct dari_client **ret_client);
+
+/* The other end: answers the calls that come by a client's connection, as those that come to the
+ * server's addresses. The server's loop dispatches the client too, and so receives while no call
+ * waits; functions given to its stubs are called there. Handlers may use the client.
+ *
+ * Where the connection is lost, replies that are not sent are dropped; the next call of the client
+ * connects again, and calls that come by the new connection are answered. Calls that wait to be
+ * served are bounded: from queued_max bytes on the client receives nothing, replies neither, until
+ * they are taken up.
+ *
+ * Called by the thread of the server's loop, or before it runs; so is dari_client_close for that
+ * client from then on, unless the server is destroyed first.
+ * Errors: DARI_SCHEME (udp://), DARI_IN_USE (the client has a server), DARI_INVALID (it is one of
+ * dari_request_client), DARI_FORKED, DARI_ERRNO, DARI_NO_MEMORY. */
+int dari_server_serve_client(dari_server *server, struct dari_client *client);
+
 /* What the caller says of itself by AUTH_SYS (auth.h). Returns 0, or DARI_AUTH where the call has
  * another credential. */
 int dari_request_auth_sys(const dari_request *request, dari_auth_sys *ret_auth);

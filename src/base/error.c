@@ -21,6 +21,7 @@ static const error_entry entries[] = {
      "the generated code was made for another version of the library; generate it again"},
     {DARI_CANCELLED, "DARI_CANCELLED", "cancelled"},
     {DARI_FULL, "DARI_FULL", "too much waits to be sent"},
+    {DARI_DEADLOCK, "DARI_DEADLOCK", "this thread would wait for what it has to do itself"},
     {DARI_ADDRESS, "DARI_ADDRESS", "the address cannot be read, or names nothing"},
     {DARI_SCHEME, "DARI_SCHEME", "the address begins with an unknown scheme"},
     {DARI_REFUSED, "DARI_REFUSED", "nobody listens there"},

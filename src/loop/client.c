@@ -3,6 +3,7 @@
 #include "loop/client.h"
 
 #include "base/clock.h"
+#include "loop/reverse.h"
 #include "transport/transport.h"
 
 #include <dari/interface.h>
@@ -33,12 +34,13 @@ static uint32_t first_xid(void)
     return xid;
 }
 
-static int make_client(const char *address, const dari_client_options *options,
-                       dari_client **ret_client)
+int di_client_make(const char *address, const dari_client_options *options,
+                   dari_client **ret_client)
 {
     dari_client *client = calloc(1, sizeof *client);
     if (!client)
         return DARI_NO_MEMORY;
+    atomic_init(&client->references, 1);
     client->deadline_ns = options->deadline_ns ? options->deadline_ns : DARI_DEADLINE_DEFAULT_NS;
     client->retry_ns = options->retry_ns ? options->retry_ns : DARI_RETRY_DEFAULT_NS;
     if (client->retry_ns > DI_RETRY_MAX_NS)
@@ -65,6 +67,14 @@ static int make_client(const char *address, const dari_client_options *options,
     return 0;
 }
 
+void di_client_use(dari_client *client, di_connection *connection,
+                   const dari_client_options *options)
+{
+    di_reconnect_begin(client, options);
+    di_channel_init(&client->channel, connection, options->message_max);
+    atomic_store(&client->reach.done, true);
+}
+
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client)
 {
     static const dari_client_options defaults;
@@ -80,7 +90,7 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
         di_call_begin(call, address, "connect", allowed);
     dari_client *client = NULL;
     di_failure failure = {0};
-    int error = make_client(address, options, &client);
+    int error = di_client_make(address, options, &client);
     if (error == DARI_ERRNO)
         failure.system_error = errno;
     if (error == 0)
@@ -112,28 +122,41 @@ int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, da
     return dari_exchange_end(&exchange, dari_exchange_send(&exchange));
 }
 
-/* Calls in flight end with DARI_CLOSED, and nobody connects any more. */
+/* Calls in flight end with DARI_CLOSED, and nobody connects any more. Where the loop of the
+ * client's session dispatches it just now, that ends them. */
 static void end_connection(dari_client *client)
 {
     pthread_mutex_lock(&client->lock);
+    client->closing = true;
     di_attempt *attempt = client->reconnect.attempt;
     client->reconnect.attempt = NULL;
     client->reconnect.never = true;
     di_client_break(client, DARI_CLOSED, 0);
     di_flights_fail(client, DARI_CLOSED);
-    di_loop_close(client);
+    if (!client->loop.dispatching)
+        di_loop_close(client);
     pthread_mutex_unlock(&client->lock);
     di_attempt_abandon(attempt);
 }
 
 void dari_client_close(dari_client *client)
 {
-    if (!client)
+    if (!client || (client->over && !di_caller_leave(client)))
         return;
-    if (client->channel.connection && !di_forked(&client->guard))
+    bool forked = di_forked(&client->guard);
+    if (client->service)
+        di_reverse_service_end(client->service);
+    if (client->channel.connection && !forked)
         end_connection(client);
-    if (di_forked(&client->guard))
+    if (forked)
         di_attempt_free(client->reconnect.attempt);
+    di_client_reference_drop(client);
+}
+
+void di_client_reference_drop(dari_client *client)
+{
+    if (atomic_fetch_sub(&client->references, 1) != 1)
+        return;
     di_buffer_free(&client->draft);
     di_idempotents_end(&client->idempotents);
     di_flights_end(client);

@@ -62,7 +62,9 @@ typedef struct di_client_loop {
     int descriptor;  /* the epoll that users wait for */
     int wake;        /* an eventfd in it */
     bool rung;       /* wake is readable */
-    bool wants_room; /* the connection is watched for room to send, too */
+    uint32_t events; /* of the connection, that are watched for; 0: it is not among what is */
+    bool deaf;       /* not for what comes */
+    bool wants_room; /* but for room to send */
     bool armed;      /* a thread of the user's has been told how long it may sleep */
     pthread_t armed_by;
     bool waiting; /* a thread sleeps in dari_client_wait, on the descriptor */
@@ -76,6 +78,11 @@ typedef struct di_client_loop {
 
 struct dari_client {
     di_fork_guard guard;
+    atomic_uint references;  /* the owner, and who passes messages to or from the client */
+    struct di_session *over; /* it calls over this session of a server; or NULL */
+    unsigned users;          /* then: that have it; under the session's lock */
+    struct di_reverse_service *service; /* answers the calls that come to the client; or NULL */
+    struct di_inlet *inlet;             /* by which they go there from this connection; or NULL */
     uint64_t deadline_ns;
     uint64_t retry_ns;
     size_t queued_max;
@@ -114,10 +121,20 @@ struct dari_client {
     unsigned engaged; /* threads whose message is in the output of this connection */
     di_reconnect reconnect;
     di_idempotents idempotents;
-    bool held;        /* a thread decodes a reply where it lies */
+    bool held;        /* a thread decodes a reply where it lies, or the inlet is full */
+    bool closing;     /* its last user has closed it, and may have been in a caller's function */
     int broken;       /* 0, or the error that ended the connection */
     int broken_cause; /* its errno, or 0 */
 };
+
+/* Makes a client that has no connection yet, nor ever had one. */
+int di_client_make(const char *address, const dari_client_options *options,
+                   dari_client **ret_client);
+/* Gives it the only connection that it will have. */
+void di_client_use(dari_client *client, di_connection *connection,
+                   const dari_client_options *options);
+/* The last one frees the client. Without the lock. */
+void di_client_reference_drop(dari_client *client);
 
 /* Waits until the waiter may send: there is a connection, nobody writes, and less than waiter->room
  * is unsent. Called with the lock held. Returns 0, DARI_DEADLINE, DARI_CANCELLED, DARI_ERRNO or the
@@ -143,6 +160,10 @@ void di_client_wake_all(const dari_client *client);
 void di_client_hand_out(dari_client *client);
 void di_client_receive(dari_client *client);
 
+/* Gives a message to the call that it answers, or to who serves calls. Called with the lock held,
+ * while the reply of nobody is held. */
+void di_client_take(dari_client *client, const di_message *message);
+
 /* Sends what is committed, without waiting; or leaves that to the thread that writes its argument.
  * Called with the lock held; an error ends the connection, and comes to all who wait. */
 void di_client_flush(dari_client *client);
@@ -166,8 +187,10 @@ void di_loop_end(dari_client *client);
 /* The connection is there, or is lost. */
 int di_loop_attach(dari_client *client);
 void di_loop_detach(dari_client *client);
-/* Whether what is left to be sent waits for room. Returns 0 or DARI_ERRNO. */
+/* Whether what is left to be sent waits for room; whether what comes is to be received. Return 0 or
+ * DARI_ERRNO. */
 int di_loop_want_room(dari_client *client, bool wants);
+int di_loop_listen(dari_client *client, bool listens);
 /* Something is ready for the thread that sleeps in the loop, if one does. */
 void di_loop_wake(dari_client *client);
 /* The last call in flight has ended. */
@@ -178,6 +201,10 @@ void di_loop_queued(dari_client *client, uint64_t deadline);
 bool di_loop_sends(const dari_client *client);
 /* Calls the callers' functions of all that have landed. */
 void di_loop_close(dari_client *client);
+
+/* Takes a message, or NULL, for a client over a session, and ends what is to end. Returns when
+ * there is something to do again. Called without the lock. */
+uint64_t di_client_feed(dari_client *client, const di_message *message);
 
 /* Clears what a call context tells, and states who is called, what for and how long that may take.
  */

@@ -13,6 +13,7 @@
 #include "loop/exchange.h"
 
 #include "base/clock.h"
+#include "loop/reverse.h"
 #include "rpc/message.h"
 
 #include <errno.h>
@@ -104,6 +105,8 @@ static int check_room(dari_client *client)
 {
     if (client->broken)
         return check_room_offline(client);
+    if (client->over)
+        return di_caller_is_full(client) ? DARI_FULL : 0;
     if (di_channel_unsent(&client->channel) < client->queued_max)
         return 0;
     di_client_flush(client);
@@ -270,9 +273,10 @@ static void disengage(dari_client *client)
 static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
 {
     dari_client *client = exchange->client;
-    if (client->broken) {
+    int refused = client->broken ? client->broken : client->over ? di_caller_refuses(client) : 0;
+    if (refused) {
         di_exchange_release(exchange);
-        return client->broken;
+        return refused;
     }
     uint64_t before = client->channel.committed;
     if (exchange->repeats)
@@ -286,7 +290,7 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     uint64_t after = client->channel.committed;
     client->engaged++;
     di_client_flush(client);
-    if (client->asleep || client->sender)
+    if (client->asleep || client->sender || client->inlet)
         di_client_pass_on(client);
     int error = di_client_await_reply(client, waiter);
     di_resend_end(client, &waiter->resend);
@@ -355,7 +359,7 @@ static int send_only(dari_exchange *exchange, di_waiter *waiter)
     di_client_flush(client);
     if (di_channel_sent(&client->channel) < after)
         error = di_client_await_sent(client, waiter, after);
-    else if (client->asleep || client->sender)
+    else if (client->asleep || client->sender || client->inlet)
         di_client_pass_on(client);
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "loop/exchange.h"
+#include "loop/reverse.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -393,6 +394,13 @@ static void start_grounded(dari_client *client, di_flight *flight)
         di_flights_launch(client);
 }
 
+/* The loop of its session does for such a client what its own does for others, but watch cancels.
+ */
+static int check_over(const dari_exchange *exchange)
+{
+    return di_exchange_cancel(exchange) ? DARI_INVALID : 0;
+}
+
 /* Called with the lock held. */
 static int start(dari_exchange *exchange, di_flight **ret_flight)
 {
@@ -400,7 +408,7 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
     bool lost = client->broken && client->reconnect.never;
     bool offline = client->broken || client->drafting;
     bool keeps = offline || exchange->idempotent;
-    int error = lost ? client->broken : di_loop_make(client);
+    int error = lost ? client->broken : client->over ? check_over(exchange) : di_loop_make(client);
     di_flight *flight = error < 0 ? NULL : di_flights_take(client);
     if (error == 0 && !flight)
         error = DARI_NO_MEMORY;

@@ -8,6 +8,7 @@
  * where they lie; those that another thread has received meanwhile wait in memory of their own. */
 #include "base/clock.h"
 #include "loop/exchange.h"
+#include "loop/reverse.h"
 
 #include <dari/error.h>
 
@@ -43,10 +44,12 @@ int di_loop_make(dari_client *client)
     int error = loop->wake < 0
                     ? DARI_ERRNO
                     : watch_for(loop->descriptor, EPOLL_CTL_ADD, loop->wake, EPOLLIN, WAKE);
+    loop->made = error == 0;
     if (error == 0)
         error = di_loop_attach(client);
     if (error < 0) {
         int cause = errno;
+        loop->made = false;
         if (loop->wake >= 0)
             close(loop->wake);
         close(loop->descriptor);
@@ -58,7 +61,6 @@ int di_loop_make(dari_client *client)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&loop->idle, &attributes);
     pthread_condattr_destroy(&attributes);
-    loop->made = true;
     return 0;
 }
 
@@ -73,29 +75,45 @@ void di_loop_end(dari_client *client)
     close(loop->descriptor);
 }
 
+/* Watches the connection for what it is to be watched for. Returns 0 or DARI_ERRNO. */
+static int watch_connection(dari_client *client)
+{
+    di_client_loop *loop = &client->loop;
+    uint32_t events = (loop->deaf ? 0 : EPOLLIN) | (loop->wants_room ? EPOLLOUT : 0);
+    if (!loop->made || client->broken || client->over || events == loop->events)
+        return 0;
+    int operation = !events ? EPOLL_CTL_DEL : loop->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int error = watch_for(loop->descriptor, operation, client->channel.connection->descriptor,
+                          events, CONNECTION);
+    if (error == 0)
+        loop->events = events;
+    return error;
+}
+
 int di_loop_attach(dari_client *client)
 {
-    if (client->broken)
-        return 0;
     client->loop.wants_room = false;
-    return watch_for(client->loop.descriptor, EPOLL_CTL_ADD, client->channel.connection->descriptor,
-                     EPOLLIN, CONNECTION);
+    return watch_connection(client);
 }
 
 void di_loop_detach(dari_client *client)
 {
-    if (client->loop.made)
+    if (client->loop.events)
         epoll_ctl(client->loop.descriptor, EPOLL_CTL_DEL, client->channel.connection->descriptor,
                   NULL);
+    client->loop.events = 0;
 }
 
 int di_loop_want_room(dari_client *client, bool wants)
 {
-    if (!client->loop.made || client->loop.wants_room == wants)
-        return 0;
     client->loop.wants_room = wants;
-    return watch_for(client->loop.descriptor, EPOLL_CTL_MOD, client->channel.connection->descriptor,
-                     wants ? EPOLLIN | EPOLLOUT : EPOLLIN, CONNECTION);
+    return watch_connection(client);
+}
+
+int di_loop_listen(dari_client *client, bool listens)
+{
+    client->loop.deaf = !listens;
+    return watch_connection(client);
 }
 
 /* Whether another thread sleeps in the loop, or is about to. */
@@ -152,6 +170,10 @@ void di_loop_idle(dari_client *client)
 void di_loop_queued(dari_client *client, uint64_t deadline)
 {
     di_client_loop *loop = &client->loop;
+    if (client->over) {
+        di_client_flush(client);
+        di_caller_queued(client, deadline);
+    }
     bool elsewhere = asleep_elsewhere(loop);
     if (elsewhere || client->flush_wanted || di_channel_unsent(&client->channel) >= BATCH)
         di_client_flush(client);
@@ -199,7 +221,7 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     di_flights *flights = &client->flights;
     /* A thread that waits for the descriptor alone would not learn that its reply is there. */
     bool blind = client->receiver && client->receiver->bell < 0;
-    if (client->held || client->broken || blind)
+    if (client->over || client->held || client->broken || blind)
         return NULL;
     client->landing = true;
     di_client_hand_out(client);
@@ -257,6 +279,35 @@ static int make_progress(dari_client *client)
     di_client_pass_on(client);
     loop->dispatching = false;
     return left == 0 || client->flights.landed;
+}
+
+uint64_t di_client_feed(dari_client *client, const di_message *message)
+{
+    di_client_loop *loop = &client->loop;
+    pthread_mutex_lock(&client->lock);
+    bool here = !loop->dispatching;
+    client->landing = here;
+    client->received_at = di_now();
+    if (message && !client->broken) {
+        client->channel.shown += message->size;
+        di_client_take(client, message);
+    }
+    client->landing = false;
+    di_flight *flight = client->flights.in_place;
+    client->flights.in_place = NULL;
+    if (flight) {
+        loop->dispatching = true;
+        loop->dispatcher = pthread_self();
+        finish(client, flight);
+        loop->dispatching = false;
+    }
+    while (here && make_progress(client))
+        continue;
+    if (loop->sleepers)
+        pthread_cond_broadcast(&loop->idle);
+    uint64_t due = client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
+    pthread_mutex_unlock(&client->lock);
+    return due;
 }
 
 /* Takes the lock. Returns 0, or an error and the lock is not held. */
@@ -344,6 +395,8 @@ static void wait_for_loop(dari_client *client, uint64_t deadline)
 int dari_client_wait(dari_client *client, uint64_t allowed_ns)
 {
     uint64_t deadline = di_deadline_in(allowed_ns);
+    if (client->over && di_caller_is_here(client))
+        return DARI_DEADLOCK;
     int error = enter(client);
     if (error < 0)
         return error;

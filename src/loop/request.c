@@ -6,7 +6,7 @@
  * if the handler answers later instead, that memory is held from then on. A call for another thread
  * takes its message along: small ones are copied, large ones held. What else a call needs comes
  * from its own arena, which lasts until it is answered. */
-#include "loop/server.h"
+#include "loop/reverse.h"
 
 #include "base/clock.h"
 #include "rpc/flavor.h"
@@ -293,11 +293,12 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     uint32_t xid, type;
     if (di_message_peek(message->bytes, message->size, &xid, &type) < 0)
         return DARI_BAD_REPLY;
-    /* Nothing was called, so nobody waits for it. */
     if (type == DI_REPLY) {
-        di_count(&server->traffic.dropped, 1);
+        di_caller_take(session, message);
         return 0;
     }
+    if (server->finishing)
+        return 0;
     const uint8_t *arguments;
     di_target target = {0};
     di_origin origin = {0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a server and its loop. */
-#include "loop/server.h"
+#include "loop/reverse.h"
 
 #include "base/clock.h"
 
@@ -65,6 +65,7 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     server->ready_end = &server->ready;
     server->accepting = true;
     server->sweep_at = DI_NEVER;
+    atomic_init(&server->caller_due, DI_NEVER);
     server->now = di_now();
     atomic_init(&server->references, 1);
     pthread_mutex_init(&server->lock, NULL);
@@ -123,6 +124,7 @@ void dari_server_destroy(dari_server *server)
         return;
     /* A child has none of the threads, and locks as they were. */
     if (!di_forked(&server->guard)) {
+        di_callers_stop(server);
         di_workers_end(server);
         di_unregister(server, NULL);
         di_server_log_rest(server, DI_NEVER);
@@ -130,6 +132,7 @@ void dari_server_destroy(dari_server *server)
     } else {
         di_dispatch_free(&server->dispatch);
     }
+    di_reverse_services_end(server);
     while (server->sessions)
         di_session_close(server, server->sessions);
     di_server_close_listeners(server);
@@ -261,10 +264,15 @@ uint64_t dari_server_timeout_ns(const dari_server *server)
     uint64_t log_due = atomic_load(&server->log_due);
     if (log_due && log_due < next)
         next = log_due;
+    uint64_t caller_due = atomic_load(&server->caller_due);
+    if (caller_due < next)
+        next = caller_due;
+    uint64_t services = di_reverse_services_timeout_ns(server);
     if (next == DI_NEVER)
-        return UINT64_MAX;
+        return services;
     uint64_t now = di_now();
-    return next > now ? next - now : 0;
+    uint64_t left = next > now ? next - now : 0;
+    return left < services ? left : services;
 }
 
 void di_server_trim_later(dari_server *server)
@@ -342,6 +350,9 @@ static void handle_event(dari_server *server, const struct epoll_event *event)
     case DI_WATCHED_LISTENER:
         di_server_accept(server, (di_address *)watched);
         break;
+    case DI_WATCHED_SERVICE:
+        di_reverse_service_event((struct di_reverse_service *)watched);
+        break;
     case DI_WATCHED_SESSION:
         di_session_event(server, (di_session *)watched, event->events);
         break;
@@ -375,17 +386,20 @@ static int turn(dari_server *server, int milliseconds)
         return errno == EINTR ? 0 : DARI_ERRNO;
     server->dispatching = true;
     server->now = server->clock = di_now();
+    atomic_store_explicit(&server->here, pthread_self(), memory_order_relaxed);
     /* In this order: serving may close sessions, of which events must not speak any more. */
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);
     heed(server);
+    di_reverse_services_heed(server);
     serve_ready(server);
+    di_callers_expire(server);
     di_server_sweep(server);
     di_server_update_accepting(server);
     trim(server);
     di_server_log_rest(server, server->now);
     server->dispatching = false;
-    return has_ready(server);
+    return has_ready(server) || atomic_load(&server->services_called);
 }
 
 int dari_server_dispatch(dari_server *server)
@@ -408,6 +422,16 @@ static int end_finishing(dari_server *server)
     return result;
 }
 
+/* Waits until no handler runs. */
+static void pause_handlers(dari_server *server)
+{
+    if (!server->workers)
+        return;
+    di_callers_stop(server);
+    di_workers_pause(server);
+    atomic_store(&server->callers_stop, false);
+}
+
 int dari_server_run(dari_server *server)
 {
     if (di_forked(&server->guard))
@@ -422,7 +446,7 @@ int dari_server_run(dari_server *server)
     if (server->finishing && !di_server_stops(server) && result >= 0)
         result = end_finishing(server);
     else
-        di_workers_pause(server);
+        pause_handlers(server);
     atomic_store(&server->running, false);
     atomic_store(&server->stop_asked, false);
     return result < 0 ? result : 0;

@@ -16,6 +16,7 @@
 #define DI_LOOP_SERVER_H
 
 #include "base/fork_guard.h"
+#include "base/timers.h"
 #include "loop/channel.h"
 #include "loop/counters.h"
 #include "loop/registration.h"
@@ -51,7 +52,12 @@
 #define DI_SERVER_TEXT_SIZE 512
 
 /* What an event belongs to. Begins every structure that is watched. */
-enum di_watched_kind { DI_WATCHED_WAKE, DI_WATCHED_LISTENER, DI_WATCHED_SESSION };
+enum di_watched_kind {
+    DI_WATCHED_WAKE,
+    DI_WATCHED_LISTENER,
+    DI_WATCHED_SESSION,
+    DI_WATCHED_SERVICE
+};
 typedef struct di_watched {
     enum di_watched_kind kind;
 } di_watched;
@@ -97,6 +103,14 @@ typedef struct di_session {
     atomic_bool wants_word;          /* the loop waits for a call to end */
     struct di_session *next_calling; /* under server->lock */
     bool calling;
+
+    bool reverse; /* calls come to a client of this process: its connection is the client's */
+    bool serving; /* the loop serves it just now, and will send */
+    dari_client *caller;      /* that calls over this session, or NULL: under lock */
+    atomic_bool called_over;  /* there is one, or was */
+    atomic_bool caller_waits; /* for room in the output */
+    di_timer caller_timer;    /* when its calls are looked at, if `caller_timed`: under */
+    bool caller_timed;        /* server->lock; then it holds a reference */
 } di_session;
 
 /* A call. Those that are not in use lie in the server's pool. */
@@ -191,9 +205,16 @@ struct dari_server {
     atomic_uint in_flight;  /* of all sessions */
     atomic_bool starved;    /* the loop waits for one of them to end */
     atomic_uint references; /* the owner, and every session */
-    pthread_mutex_t lock;   /* guards what follows */
-    di_session *calling;    /* sessions that the loop has to look at */
-    bool gone;              /* the server was destroyed; nobody is to be woken or told */
+    _Atomic pthread_t here; /* the thread of the last turn */
+    struct di_reverse_service
+        *services;               /* clients whose calls are answered here: the loop's thread */
+    atomic_bool services_called; /* one of them has something new */
+    atomic_bool callers_stop;    /* nobody may wait for an answer of a peer */
+    _Atomic uint64_t caller_due; /* the first of caller_timers; DI_NEVER: there is none */
+    pthread_mutex_t lock;        /* guards what follows */
+    di_timers caller_timers;
+    di_session *calling; /* sessions that the loop has to look at */
+    bool gone;           /* the server was destroyed; nobody is to be woken or told */
 
     pthread_mutex_t log_lock;
     dari_log *log;
@@ -221,6 +242,12 @@ void di_server_trim_later(dari_server *server);
  * server->lock, under which the descriptor is closed. */
 void di_server_wake(dari_server *server);
 void di_server_reference_drop(dari_server *server);
+
+/* Whether this thread is the loop's: the one of the last turn. */
+static inline bool di_server_is_here(const dari_server *server)
+{
+    return pthread_equal(atomic_load_explicit(&server->here, memory_order_relaxed), pthread_self());
+}
 
 /* Whether dari_server_run is to return: no further call is begun. Any thread. */
 static inline bool di_server_stops(const dari_server *server)
@@ -253,6 +280,8 @@ void di_session_serve(dari_server *server, di_session *session);
 void di_session_close(dari_server *server, di_session *session);
 /* The loop's answer to di_session_call_loop. */
 void di_session_heed(dari_server *server, di_session *session);
+/* Has the session served in this turn of the loop, or the next one; in its thread. */
+void di_session_serve_soon(di_session *session);
 /* Has the loop look at a session that the caller holds a reference on. Any thread. */
 void di_session_call_loop(di_session *session);
 void di_session_reference_drop(di_session *session);

@@ -6,7 +6,7 @@
  * progress as it may, is not read from: nothing grows without end. A peer that sends no more still
  * gets its replies. */
 #include "base/clock.h"
-#include "loop/server.h"
+#include "loop/reverse.h"
 
 #include <dari/error.h>
 
@@ -38,6 +38,7 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     session->server = server;
     session->address = address;
     session->connectionless = connectionless;
+    session->reverse = connection->descriptor < 0;
     session->route_peer = connection->ops->route_peer;
     session->interest = EPOLLIN;
     session->active_at = server->now;
@@ -46,7 +47,8 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     connection->ops->use_pool(connection, &server->pool);
     di_channel_init(&session->channel, connection, server->message_max);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
-    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) {
+    if (!session->reverse &&
+        epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) {
         int cause = errno;
         di_channel_close(&session->channel);
         free(session);
@@ -62,7 +64,7 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     if (session->next)
         session->next->previous = session;
     server->sessions = session;
-    if (connectionless)
+    if (connectionless || session->reverse)
         return 0;
     server->connections++;
     di_server_sweep_later(server);
@@ -91,6 +93,12 @@ static void make_ready(dari_server *server, di_session *session)
     server->ready_end = &session->next_ready;
 }
 
+void di_session_serve_soon(di_session *session)
+{
+    if (session->channel.connection && !session->serving)
+        make_ready(session->server, session);
+}
+
 static void make_unready(dari_server *server, di_session *session)
 {
     if (!session->ready)
@@ -117,18 +125,20 @@ void di_session_close(dari_server *server, di_session *session)
     /* Closing is not enough where a child of this process holds the descriptor too. In that child
      * the events are still the parent's, and none of its business; and so is the lock. */
     if (!forked) {
-        if (!session->unwatched)
+        if (!session->unwatched && !session->reverse)
             epoll_ctl(server->epoll, EPOLL_CTL_DEL, session->channel.connection->descriptor, NULL);
         pthread_mutex_lock(&session->lock);
     }
     di_channel_close(&session->channel);
     if (!forked)
         pthread_mutex_unlock(&session->lock);
-    if (!session->connectionless)
+    if (!session->connectionless && !session->reverse)
         server->connections--;
     if (session->accepted)
         di_count(&server->traffic.closed, 1);
     server->accept_again = 0;
+    if (!forked)
+        di_caller_lost(session);
     di_session_reference_drop(session);
 }
 
@@ -153,7 +163,7 @@ static int update_interest(dari_server *server, di_session *session)
     if (!session->ended && !session->held)
         interest |= EPOLLIN;
     bool again = session->unwatched && interest;
-    if (interest == session->interest && !again)
+    if (session->reverse || (interest == session->interest && !again))
         return 0;
     struct epoll_event event = {.events = interest, .data.ptr = session};
     int descriptor = session->channel.connection->descriptor;
@@ -170,15 +180,22 @@ static bool is_full(const dari_server *server, const di_session *session)
     return di_channel_unsent(&session->channel) > server->queued_max;
 }
 
+/* Whether there are as many calls as may be, or twice as many where they may wait for the answers
+ * of their own peer, which are behind others on the connection. */
+static bool are_many(const di_session *session, uint32_t count, uint32_t most)
+{
+    return count >= most && (!atomic_load(&session->called_over) || count / 2 >= most);
+}
+
 static bool has_many_calls(const dari_server *server, di_session *session)
 {
     return !session->connectionless &&
-           atomic_load(&session->in_flight) >= server->calls_per_connection_max;
+           are_many(session, atomic_load(&session->in_flight), server->calls_per_connection_max);
 }
 
-static bool all_have_many_calls(dari_server *server)
+static bool all_have_many_calls(dari_server *server, const di_session *session)
 {
-    return atomic_load(&server->in_flight) >= server->calls_max;
+    return are_many(session, atomic_load(&server->in_flight), server->calls_max);
 }
 
 /* What came of serving what has arrived. */
@@ -198,9 +215,10 @@ static int serve_some(dari_server *server, di_session *session)
         pthread_mutex_lock(&session->lock);
         bool full = is_full(server, session);
         pthread_mutex_unlock(&session->lock);
-        if (full || server->finishing || has_many_calls(server, session))
+        bool finished = server->finishing && !atomic_load(&session->called_over);
+        if (full || finished || has_many_calls(server, session))
             return SERVED_HELD;
-        if (all_have_many_calls(server))
+        if (all_have_many_calls(server, session))
             return SERVED_STARVED;
         uint64_t shown = session->channel.shown;
         bool came = di_channel_next(&session->channel, &message);
@@ -219,6 +237,9 @@ static int serve_some(dari_server *server, di_session *session)
 
 static void fail(dari_server *server, di_session *session, int error)
 {
+    /* The client goes on using the connection, unless it is told. */
+    if (session->reverse)
+        session->channel.connection->ops->shut(session->channel.connection);
     if (error == DARI_BAD_REPLY)
         di_server_log_peer(server, error, "%s: connection closed: what came is no RPC message",
                            session->address);
@@ -235,14 +256,14 @@ static int settle(dari_server *server, di_session *session, int served, bool *re
     bool full = is_full(server, session);
     session->held = served == SERVED_HELD || served == SERVED_STARVED || full;
     /* Asked for first, looked at then: a call that ends in between is seen, or is told of. */
-    bool wants_word = session->ended || session->held;
+    bool wants_word = session->ended || session->held || server->finishing;
     if (wants_word != atomic_load_explicit(&session->wants_word, memory_order_relaxed))
         atomic_store(&session->wants_word, wants_word);
     if (served == SERVED_HELD && !full && !server->finishing && !has_many_calls(server, session))
         served = SERVED_SOME;
     if (served == SERVED_STARVED) {
         atomic_store(&server->starved, true);
-        if (!all_have_many_calls(server))
+        if (!all_have_many_calls(server, session))
             atomic_store(&server->starved, false);
     }
     if (served == SERVED_SOME || served == SERVED_STARVED)
@@ -257,6 +278,7 @@ void di_session_serve(dari_server *server, di_session *session)
 {
     bool over = false;
     make_unready(server, session);
+    session->serving = true;
     int served = serve_some(server, session);
     pthread_mutex_lock(&session->lock);
     /* Replies to what came before some garbage are owed. */
@@ -265,7 +287,11 @@ void di_session_serve(dari_server *server, di_session *session)
     int error = served < 0 ? served : flushed < 0 ? flushed : session->broken;
     if (error == 0)
         error = settle(server, session, served, &over);
+    bool has_room = atomic_load(&session->caller_waits) && !is_full(server, session);
+    session->serving = false;
     pthread_mutex_unlock(&session->lock);
+    if (has_room)
+        di_caller_room(session);
     if (error < 0)
         fail(server, session, error);
     else if (over)
@@ -274,7 +300,9 @@ void di_session_serve(dari_server *server, di_session *session)
 
 void di_session_heed(dari_server *server, di_session *session)
 {
-    if (session->channel.connection)
+    if (session->channel.connection && session->reverse)
+        di_session_event(server, session, EPOLLIN);
+    else if (session->channel.connection)
         di_session_serve(server, session);
     di_session_reference_drop(session);
 }

@@ -26,7 +26,7 @@ void di_server_sweep_later(dari_server *server)
  * are being taken, it is not idle. */
 static const char *overdue(dari_server *server, di_session *session)
 {
-    if (session->connectionless)
+    if (session->connectionless || session->reverse)
         return NULL;
     if (atomic_load(&session->in_flight) > 0)
         session->active_at = server->now;

@@ -10,8 +10,9 @@
  *
  * A thread sleeps on its condition, or, where it can be cancelled or watches beside another one, by
  * polling descriptors, one of which is its bell. */
-#include "loop/client.h"
+#include "loop/reverse.h"
 
+#include "loop/client.h"
 #include "rpc/message.h"
 
 #include <dari/error.h>
@@ -70,6 +71,8 @@ void di_client_break(dari_client *client, int error, int cause)
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
     client->channel.connection->ops->shut(client->channel.connection);
     di_reconnect_lost(client, error, client->broken_cause);
+    if (client->inlet)
+        di_reverse_service_lost(client);
     di_client_wake_all(client);
     di_loop_detach(client);
     if (!client->held)
@@ -80,14 +83,17 @@ static bool turn_is_free(const dari_client *client, const di_waiter *waiter)
 {
     if (client->broken)
         return waiter->offline && !client->writing;
+    if (client->over && di_caller_is_full(client))
+        return false;
     return !client->writing && di_channel_unsent(&client->channel) < waiter->room;
 }
 
 /* Whether somebody watches for all that can come, or is about to. */
 static bool watched(const dari_client *client)
 {
-    return client->held || (client->receiver && (client->receiver_sends || client->sender ||
-                                                 di_channel_unsent(&client->channel) == 0));
+    return client->over || client->held ||
+           (client->receiver &&
+            (client->receiver_sends || client->sender || di_channel_unsent(&client->channel) == 0));
 }
 
 void di_client_pass_on(dari_client *client)
@@ -101,6 +107,8 @@ void di_client_pass_on(dari_client *client)
     }
     if (chosen)
         wake(chosen);
+    if (client->inlet)
+        di_reverse_service_room(client);
     if (client->sender && !client->receiver && !client->held)
         wake(client->sender);
     if (client->broken)
@@ -139,6 +147,8 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
     di_pending_call *pending = NULL;
     if (type == DI_REPLY)
         pending = di_pending_match(&client->pending, xid);
+    else if (client->service)
+        di_reverse_service_take(client, message);
     else
         client->pending.dropped++;
     if (!pending)
@@ -176,6 +186,11 @@ static int hand_out_all(dari_client *client, di_waiter *self)
     while (error == 0 && !client->held && di_channel_next(&client->channel, &message))
         error = hand_out(client, self, &message);
     return error;
+}
+
+void di_client_take(dari_client *client, const di_message *message)
+{
+    hand_out(client, NULL, message);
 }
 
 /* Nobody listens at the other side at present: the calls that were sent fail. */
@@ -394,9 +409,9 @@ static int wait_once(dari_client *client, di_waiter *self)
 }
 
 /* Whether the waiter must give up. */
-static int out_of_time(const di_waiter *waiter)
+static int out_of_time(const dari_client *client, const di_waiter *waiter)
 {
-    if (di_cancelled(waiter->cancel))
+    if (di_cancelled(waiter->cancel) || (client->over && di_caller_stops(client)))
         return DARI_CANCELLED;
     return di_now() >= waiter->deadline ? DARI_DEADLINE : 0;
 }
@@ -424,7 +439,10 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter)
     waiter->wants_turn = true;
     int error = 0;
     while (!turn_is_free(client, waiter) && error == 0) {
-        error = client->broken && client->reconnect.never ? client->broken : out_of_time(waiter);
+        error = client->broken && client->reconnect.never ? client->broken
+                                                          : out_of_time(client, waiter);
+        if (error == 0 && client->over && !client->writing && di_caller_is_here(client))
+            error = DARI_FULL;
         if (error == 0 && client->broken && !waiter->offline)
             error = await_connection(client, waiter);
         else if (error == 0)
@@ -441,7 +459,7 @@ int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t commit
     int error = 0;
     waiter->wants_turn = true;
     while (!client->broken && di_channel_sent(&client->channel) < committed && error == 0) {
-        error = out_of_time(waiter);
+        error = out_of_time(client, waiter);
         if (error == 0)
             error = wait_once(client, waiter);
     }
@@ -459,7 +477,8 @@ int di_client_await_reply(dari_client *client, di_waiter *waiter)
     while (!waiter->done && error == 0 && (!client->broken || client->held)) {
         error = wait_once(client, waiter);
         if (!waiter->done && error == 0)
-            error = client->refusals != waiter->refusals ? DARI_REFUSED : out_of_time(waiter);
+            error =
+                client->refusals != waiter->refusals ? DARI_REFUSED : out_of_time(client, waiter);
         if (!waiter->done && error == 0 && waiter->resend.message &&
             di_resend_is_due(client, &waiter->resend, di_now()))
             di_resend_send(client, &waiter->resend);

@@ -104,6 +104,23 @@
     X(a_flood_of_garbage)                      \
     X(a_flood_of_failures)                     \
     X(lines_left_out_at_the_end)               \
+    X(a_handler_calls_its_caller)              \
+    X(calls_do_not_hold_back_answers)          \
+    X(a_handler_in_the_loop_starts_calls)      \
+    X(one_loop_for_both_sides)                 \
+    X(a_server_calls_from_its_own_threads)     \
+    X(calls_that_nobody_takes_are_bounded)     \
+    X(both_sides_call_at_once)                 \
+    X(deadlines_of_calls_to_clients)           \
+    X(a_called_client_goes)                    \
+    X(a_calling_server_goes)                   \
+    X(the_server_of_a_client_goes)             \
+    X(a_client_that_serves_connects_again)     \
+    X(a_client_serves_by_the_wire)             \
+    X(a_server_calls_by_the_wire)              \
+    X(what_cannot_call_back_says_so)           \
+    X(a_finish_waits_for_callers)              \
+    X(a_stop_waits_for_no_caller)              \
     X(a_server_comes_back)                     \
     X(a_call_right_after_the_loss)             \
     X(calls_wait_for_the_server)               \
