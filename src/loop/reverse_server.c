@@ -405,9 +405,12 @@ void di_reverse_service_end(di_reverse_service *service)
         pthread_mutex_lock(&client->lock);
     }
     di_inlet *waiting = service->waiting;
+    bool stuck = client->inlet && client->inlet->full;
     if (client->inlet && !client->inlet->session)
         part(client->inlet);
     client->service = NULL;
+    if (stuck && !client->held)
+        di_client_let_go(client);
     if (!forked)
         pthread_mutex_unlock(&client->lock);
     for (di_inlet *next; waiting; waiting = next) {
