@@ -252,12 +252,14 @@ struct dari_client;
  * The loop receives for it. So in the loop's thread, where handlers without workers run, a call
  * that waits fails with DARI_DEADLOCK; add_1_start and nothing_1_oneway do not wait, and fail with
  * DARI_FULL where the peer does not take what was sent. What add_1_start was given is called by the
- * loop, without dispatch; it takes no cancel. Where the server stops or is destroyed while handlers
- * in worker threads wait for an answer, they get DARI_CANCELLED. A connection over which the server
- * calls may have twice as many calls in progress, since those may wait for answers that come behind
- * others.
+ * loop: dari_client_wait only waits for that, dari_client_dispatch is DARI_INVALID. It takes no
+ * cancel. While the server stops, or is destroyed, calls that threads wait for end with
+ * DARI_CANCELLED. Once a call is among what the connection is to send, it may have run.
  *
- * Limits are the server's: message_max, decode_budget, queued_max.
+ * Answers come behind calls: so a connection over which the server calls is read from however many
+ * calls are in progress, up to eight times the limits; further ones get SYSTEM_ERR.
+ *
+ * Other limits are the server's: message_max, decode_budget, queued_max.
  * Errors: DARI_SCHEME (udp:// has no connection; or the call came to a client that
  * dari_server_serve_client was told of: that calls by itself), DARI_CLOSED, DARI_NO_MEMORY,
  * DARI_ERRNO. */
@@ -265,12 +267,13 @@ int dari_request_client(dari_request *request, struct dari_client **ret_client);
 
 /* The other end: answers the calls that come by a client's connection, as those that come to the
  * server's addresses. The server's loop dispatches the client too, and so receives while no call
- * waits; functions given to its stubs are called there. Handlers may use the client.
+ * waits: nobody else does, and functions given to the client's stubs are called there. Handlers may
+ * use the client.
  *
  * Where the connection is lost, replies that are not sent are dropped; the next call of the client
- * connects again, and calls that come by the new connection are answered. Calls that wait to be
- * served are bounded: from queued_max bytes on the client receives nothing, replies neither, until
- * they are taken up.
+ * connects again, and calls that come by the new connection are answered. Calls that are not taken
+ * up wait: queued_max bytes of them at most, further ones get SYSTEM_ERR and count as dropped by
+ * the client.
  *
  * Called by the thread of the server's loop, or before it runs; so is dari_client_close for that
  * client from then on, unless the server is destroyed first.

@@ -127,7 +127,6 @@ int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, da
 static void end_connection(dari_client *client)
 {
     pthread_mutex_lock(&client->lock);
-    client->closing = true;
     di_attempt *attempt = client->reconnect.attempt;
     client->reconnect.attempt = NULL;
     client->reconnect.never = true;

@@ -62,9 +62,7 @@ typedef struct di_client_loop {
     int descriptor;  /* the epoll that users wait for */
     int wake;        /* an eventfd in it */
     bool rung;       /* wake is readable */
-    uint32_t events; /* of the connection, that are watched for; 0: it is not among what is */
-    bool deaf;       /* not for what comes */
-    bool wants_room; /* but for room to send */
+    bool wants_room; /* the connection is watched for room to send, too */
     bool armed;      /* a thread of the user's has been told how long it may sleep */
     pthread_t armed_by;
     bool waiting; /* a thread sleeps in dari_client_wait, on the descriptor */
@@ -121,8 +119,7 @@ struct dari_client {
     unsigned engaged; /* threads whose message is in the output of this connection */
     di_reconnect reconnect;
     di_idempotents idempotents;
-    bool held;        /* a thread decodes a reply where it lies, or the inlet is full */
-    bool closing;     /* its last user has closed it, and may have been in a caller's function */
+    bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */
     int broken_cause; /* its errno, or 0 */
 };
@@ -187,10 +184,8 @@ void di_loop_end(dari_client *client);
 /* The connection is there, or is lost. */
 int di_loop_attach(dari_client *client);
 void di_loop_detach(dari_client *client);
-/* Whether what is left to be sent waits for room; whether what comes is to be received. Return 0 or
- * DARI_ERRNO. */
+/* Whether what is left to be sent waits for room. Returns 0 or DARI_ERRNO. */
 int di_loop_want_room(dari_client *client, bool wants);
-int di_loop_listen(dari_client *client, bool listens);
 /* Something is ready for the thread that sleeps in the loop, if one does. */
 void di_loop_wake(dari_client *client);
 /* The last call in flight has ended. */

@@ -44,12 +44,10 @@ int di_loop_make(dari_client *client)
     int error = loop->wake < 0
                     ? DARI_ERRNO
                     : watch_for(loop->descriptor, EPOLL_CTL_ADD, loop->wake, EPOLLIN, WAKE);
-    loop->made = error == 0;
     if (error == 0)
         error = di_loop_attach(client);
     if (error < 0) {
         int cause = errno;
-        loop->made = false;
         if (loop->wake >= 0)
             close(loop->wake);
         close(loop->descriptor);
@@ -61,6 +59,7 @@ int di_loop_make(dari_client *client)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&loop->idle, &attributes);
     pthread_condattr_destroy(&attributes);
+    loop->made = true;
     return 0;
 }
 
@@ -75,45 +74,29 @@ void di_loop_end(dari_client *client)
     close(loop->descriptor);
 }
 
-/* Watches the connection for what it is to be watched for. Returns 0 or DARI_ERRNO. */
-static int watch_connection(dari_client *client)
-{
-    di_client_loop *loop = &client->loop;
-    uint32_t events = (loop->deaf ? 0 : EPOLLIN) | (loop->wants_room ? EPOLLOUT : 0);
-    if (!loop->made || client->broken || client->over || events == loop->events)
-        return 0;
-    int operation = !events ? EPOLL_CTL_DEL : loop->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    int error = watch_for(loop->descriptor, operation, client->channel.connection->descriptor,
-                          events, CONNECTION);
-    if (error == 0)
-        loop->events = events;
-    return error;
-}
-
 int di_loop_attach(dari_client *client)
 {
+    if (client->broken || client->over)
+        return 0;
     client->loop.wants_room = false;
-    return watch_connection(client);
+    return watch_for(client->loop.descriptor, EPOLL_CTL_ADD, client->channel.connection->descriptor,
+                     EPOLLIN, CONNECTION);
 }
 
 void di_loop_detach(dari_client *client)
 {
-    if (client->loop.events)
+    if (client->loop.made && !client->over)
         epoll_ctl(client->loop.descriptor, EPOLL_CTL_DEL, client->channel.connection->descriptor,
                   NULL);
-    client->loop.events = 0;
 }
 
 int di_loop_want_room(dari_client *client, bool wants)
 {
+    if (!client->loop.made || client->over || client->loop.wants_room == wants)
+        return 0;
     client->loop.wants_room = wants;
-    return watch_connection(client);
-}
-
-int di_loop_listen(dari_client *client, bool listens)
-{
-    client->loop.deaf = !listens;
-    return watch_connection(client);
+    return watch_for(client->loop.descriptor, EPOLL_CTL_MOD, client->channel.connection->descriptor,
+                     wants ? EPOLLIN | EPOLLOUT : EPOLLIN, CONNECTION);
 }
 
 /* Whether another thread sleeps in the loop, or is about to. */
@@ -288,7 +271,9 @@ uint64_t di_client_feed(dari_client *client, const di_message *message)
     bool here = !loop->dispatching;
     client->landing = here;
     client->received_at = di_now();
-    if (message && !client->broken) {
+    if (message && client->broken)
+        client->pending.dropped++;
+    else if (message) {
         client->channel.shown += message->size;
         di_client_take(client, message);
     }
@@ -305,7 +290,7 @@ uint64_t di_client_feed(dari_client *client, const di_message *message)
         continue;
     if (loop->sleepers)
         pthread_cond_broadcast(&loop->idle);
-    uint64_t due = client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
+    uint64_t due = here && client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
     pthread_mutex_unlock(&client->lock);
     return due;
 }
@@ -352,7 +337,9 @@ int dari_client_dispatch(dari_client *client)
     int result = enter(client);
     if (result < 0)
         return result;
-    if (!client->loop.dispatching) {
+    if (client->over)
+        result = DARI_INVALID;
+    else if (!client->loop.dispatching) {
         result = make_progress(client);
         hand_back(client);
         if (client->loop.sleepers)
@@ -392,6 +379,12 @@ static void wait_for_loop(dari_client *client, uint64_t deadline)
     loop->waiting = false;
 }
 
+/* Whether the loop of a server makes progress, in another thread. */
+static bool is_dispatched_by_server(const dari_client *client)
+{
+    return client->over || (client->service && di_reverse_service_runs(client));
+}
+
 int dari_client_wait(dari_client *client, uint64_t allowed_ns)
 {
     uint64_t deadline = di_deadline_in(allowed_ns);
@@ -402,7 +395,9 @@ int dari_client_wait(dari_client *client, uint64_t allowed_ns)
         return error;
     di_client_loop *loop = &client->loop;
     while (client->flights.open > 0 && error == 0) {
-        if (loop->dispatching || loop->waiting)
+        if (client->over && di_caller_stops(client))
+            error = DARI_CANCELLED;
+        else if (loop->dispatching || loop->waiting || is_dispatched_by_server(client))
             sleep_until_idle(client, deadline);
         else if (make_progress(client) == 0 && client->flights.open > 0)
             wait_for_loop(client, deadline);

@@ -288,6 +288,13 @@ static int answer_without(dari_server *server, di_session *session, di_origin *o
     return di_answer_header(session, origin, reply, false);
 }
 
+/* Whether there are far more calls in progress than may be. */
+static bool is_beyond(dari_server *server, di_session *session)
+{
+    return atomic_load(&session->in_flight) / DI_CALLS_BEYOND >= server->calls_per_connection_max ||
+           atomic_load(&server->in_flight) / DI_CALLS_BEYOND >= server->calls_max;
+}
+
 int di_request_serve(dari_server *server, di_session *session, const di_message *message)
 {
     uint32_t xid, type;
@@ -297,8 +304,10 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
         di_caller_take(session, message);
         return 0;
     }
-    if (server->finishing)
+    if (server->finishing) {
+        di_count(&server->traffic.dropped, 1);
         return 0;
+    }
     const uint8_t *arguments;
     di_target target = {0};
     di_origin origin = {0};
@@ -313,6 +322,8 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     reply.error = check(server, message, decoded, &call, &target, &reply);
     if (reply.error == DARI_RPC_MISMATCH)
         reply.low = reply.high = DI_RPC_VERSION;
+    if (!reply.error && atomic_load(&session->called_over) && is_beyond(server, session))
+        reply.error = DARI_SYSTEM_ERROR;
     if (reply.error || !target.procedure || !target.procedure->serve)
         return answer_without(server, session, &origin, &target, &reply);
     int known = session->connectionless ? di_answer_again(session, &origin, message) : DI_CALL_NEW;

@@ -33,6 +33,8 @@ void di_caller_take(di_session *session, const di_message *message);
 void di_caller_room(di_session *session);
 /* The session's connection is closed. */
 void di_caller_lost(di_session *session);
+/* Whether calls of the session's client wait for answers. */
+bool di_caller_waits(di_session *session);
 /* Ends calls whose time is over. */
 void di_callers_expire(dari_server *server);
 /* Ends calls that threads wait for, and those that they make until the server goes on. */
@@ -43,6 +45,8 @@ void di_callers_stop(dari_server *server);
 
 /* A call has come to the client. Called with its lock held. */
 void di_reverse_service_take(dari_client *client, const di_message *message);
+/* Whether the server's loop runs, in another thread than this one. */
+bool di_reverse_service_runs(const dari_client *client);
 /* The connection of the client is lost, or its output has room. Called with its lock held. */
 void di_reverse_service_lost(dari_client *client);
 void di_reverse_service_room(dari_client *client);

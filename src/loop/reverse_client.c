@@ -70,6 +70,9 @@ static void commit(di_connection *connection, size_t size)
         return;
     pthread_mutex_lock(&caller->session->lock);
     int error = pass_on(caller->session, caller->message, size);
+    /* This client is lost; who asks for one gets another. */
+    if (error < 0)
+        caller->session->caller = NULL;
     pthread_mutex_unlock(&caller->session->lock);
     if (error < 0)
         caller->error = error;
@@ -80,17 +83,15 @@ static void commit(di_connection *connection, size_t size)
     }
 }
 
-/* The loop sends what its own thread adds, at the end of the session's turn. */
+/* What is added while the session is served is sent at the end of that. */
 static int flush(di_connection *connection)
 {
     caller_connection *caller = own(connection);
     di_session *session = caller->session;
     if (caller->error)
         return caller->error;
-    if (di_server_is_here(session->server)) {
-        di_session_serve_soon(session);
+    if (di_server_is_here(session->server) && session->serving)
         return DI_MOVED;
-    }
     pthread_mutex_lock(&session->lock);
     int flushed = DARI_CLOSED;
     bool there = session->channel.connection && !session->broken;
@@ -222,7 +223,7 @@ int dari_request_client(dari_request *request, dari_client **ret_client)
         session->caller = client;
     pthread_mutex_unlock(&session->lock);
     atomic_store(&session->called_over, true);
-    /* Now it may have more calls in progress. */
+    /* Now it is read from, however many calls are in progress. */
     if (atomic_load(&session->wants_word) || atomic_load(&session->server->starved))
         di_session_call_loop(session);
     if (there && !late) {
@@ -358,9 +359,29 @@ void di_caller_take(di_session *session, const di_message *message)
     feed(session, message);
 }
 
+bool di_caller_waits(di_session *session)
+{
+    dari_client *client = atomic_load(&session->called_over) ? hold_caller(session) : NULL;
+    if (!client)
+        return false;
+    pthread_mutex_lock(&client->lock);
+    bool waits = client->pending.count > 0;
+    pthread_mutex_unlock(&client->lock);
+    di_client_reference_drop(client);
+    return waits;
+}
+
 void di_caller_lost(di_session *session)
 {
     dari_server *server = session->server;
+    /* A child has locks as they were, and none of the client's threads. */
+    if (di_forked(&server->guard)) {
+        bool held = session->caller_timed;
+        session->caller_timed = false;
+        if (held)
+            di_session_reference_drop(session);
+        return;
+    }
     dari_client *client = hold_caller(session);
     if (client) {
         pthread_mutex_lock(&client->lock);
@@ -386,6 +407,8 @@ void di_callers_stop(dari_server *server)
             continue;
         pthread_mutex_lock(&client->lock);
         di_client_wake_all(client);
+        if (client->loop.sleepers)
+            pthread_cond_broadcast(&client->loop.idle);
         pthread_mutex_unlock(&client->lock);
         di_client_reference_drop(client);
     }

@@ -3,15 +3,16 @@
  *
  * Whichever thread receives for the client puts a call into the inlet of its connection, which a
  * session of the server has as a connection of its own: calls come out of it, and replies go into
- * the output of the client. A full inlet keeps the client from receiving, as a server keeps what it
- * cannot take in the socket. The server's loop dispatches the client, so that somebody receives
- * while no call waits.
+ * the output of the client. What comes while the inlet is full is refused: a client never ceases to
+ * receive, since its server may not read on until somebody takes what that sends. The server's loop
+ * dispatches the client, so that somebody receives while no call waits.
  *
  * The client's lock guards everything here, but what says otherwise. An inlet belongs to its client
  * until the connection is lost, and to its session, or to the service as long as there is none. */
 #include "loop/reverse.h"
 
 #include "loop/client.h"
+#include "rpc/message.h"
 
 #include <dari/error.h>
 
@@ -21,6 +22,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+/* Answers to calls for which there was no room that may wait. */
+#define REFUSALS_MAX 1024u
 
 /* A call that has come, at the beginning of its hold's memory. */
 typedef struct parcel {
@@ -35,8 +39,8 @@ typedef struct di_inlet {
     struct di_inlet *next; /* among those without a session */
     di_session *session;   /* or NULL */
     bool lost;             /* the client's connection is */
-    bool full;             /* nothing is received until calls have been taken out */
     bool blocked;          /* the session waits for room in the output */
+    unsigned refusals;     /* answers of refuse() that may not be sent yet */
     di_hold *first, **end; /* the calls */
     size_t size;           /* bytes of them */
     uint8_t *message;      /* room for the reply being written, under the session's lock, */
@@ -62,15 +66,25 @@ static const parcel *parcel_of(const di_hold *hold)
     return (const parcel *)(const void *)hold->memory;
 }
 
+/* Drops the calls. Returns how many there were. */
+static unsigned empty(di_inlet *inlet)
+{
+    unsigned count = 0;
+    for (di_hold *next; inlet->first; inlet->first = next, count++) {
+        next = inlet->first->next;
+        di_hold_release(inlet->first);
+    }
+    inlet->end = &inlet->first;
+    inlet->size = 0;
+    return count;
+}
+
 /* Without the lock: the client may go with it. */
 static void drop_inlet(di_inlet *inlet)
 {
     if (atomic_fetch_sub(&inlet->holders, 1) != 1)
         return;
-    for (di_hold *next; inlet->first; inlet->first = next) {
-        next = inlet->first->next;
-        di_hold_release(inlet->first);
-    }
+    empty(inlet);
     di_buffer_free(&inlet->kept);
     free(inlet->message);
     di_client_reference_drop(inlet->client);
@@ -95,20 +109,11 @@ static void call_loop(di_inlet *inlet)
     pthread_mutex_unlock(&server->lock);
 }
 
-static void set_full(di_inlet *inlet, bool full)
-{
-    inlet->full = inlet->client->held = full;
-    if (di_loop_listen(inlet->client, !full) < 0)
-        di_client_break(inlet->client, DARI_ERRNO, errno);
-}
-
 /* The inlet is its client's no more. Its other holder is there yet. */
 static void part(di_inlet *inlet)
 {
     inlet->lost = true;
     inlet->client->inlet = NULL;
-    if (inlet->full)
-        set_full(inlet, false);
     atomic_fetch_sub(&inlet->holders, 1);
 }
 
@@ -141,7 +146,7 @@ static int reserve(di_connection *connection, size_t size, uint8_t **ret_room)
 }
 
 /* Keeps the message until the thread that writes is done. */
-static void keep(di_inlet *inlet, size_t size)
+static void keep(di_inlet *inlet, const uint8_t *message, size_t size)
 {
     uint8_t *room;
     int error = di_buffer_reserve(&inlet->kept, sizeof size + size, &room);
@@ -150,7 +155,7 @@ static void keep(di_inlet *inlet, size_t size)
         return;
     }
     memcpy(room, &size, sizeof size);
-    memcpy(room + sizeof size, inlet->message, size);
+    memcpy(room + sizeof size, message, size);
     di_buffer_commit(&inlet->kept, sizeof size + size);
 }
 
@@ -164,6 +169,14 @@ static void send_kept(di_inlet *inlet)
     }
 }
 
+static void pass(di_inlet *inlet, const uint8_t *message, size_t size)
+{
+    if (inlet->client->writing)
+        keep(inlet, message, size);
+    else
+        put(inlet->client, message, size);
+}
+
 static void commit(di_connection *connection, size_t size)
 {
     di_inlet *inlet = own(connection);
@@ -171,12 +184,8 @@ static void commit(di_connection *connection, size_t size)
     if (size == 0)
         return;
     pthread_mutex_lock(&client->lock);
-    if (inlet->lost)
-        size = 0;
-    else if (client->writing)
-        keep(inlet, size);
-    else
-        put(client, inlet->message, size);
+    if (!inlet->lost)
+        pass(inlet, inlet->message, size);
     pthread_mutex_unlock(&client->lock);
     if (inlet->room > DI_BUFFER_KEEP) {
         free(inlet->message);
@@ -237,17 +246,14 @@ static uint8_t *peek(const di_connection *connection, size_t *ret_size)
 static void consume(di_connection *connection, size_t size)
 {
     di_inlet *inlet = own(connection);
+    (void)size;
     dari_client *client = inlet->client;
     pthread_mutex_lock(&client->lock);
     di_hold *first = inlet->first;
     inlet->first = first->next;
     if (!inlet->first)
         inlet->end = &inlet->first;
-    inlet->size -= size;
-    if (inlet->full && client->service && inlet->size <= client->service->server->queued_max / 2) {
-        set_full(inlet, false);
-        di_client_let_go(client);
-    }
+    inlet->size -= first->room;
     pthread_mutex_unlock(&client->lock);
     di_hold_release(first);
 }
@@ -291,14 +297,14 @@ static void close_inlet(di_connection *connection)
 {
     di_inlet *inlet = own(connection);
     dari_client *client = inlet->client;
-    pthread_mutex_lock(&client->lock);
+    bool forked = di_forked(&client->guard);
+    if (!forked)
+        pthread_mutex_lock(&client->lock);
     inlet->session = NULL;
-    bool stuck = inlet->full;
     if (!inlet->lost)
         part(inlet);
-    if (stuck)
-        di_client_let_go(client);
-    pthread_mutex_unlock(&client->lock);
+    if (!forked)
+        pthread_mutex_unlock(&client->lock);
     drop_inlet(inlet);
 }
 
@@ -323,6 +329,9 @@ static const di_connection_ops operations = {
 static di_inlet *open_inlet(dari_client *client)
 {
     di_reverse_service *service = client->service;
+    /* What came by connections that are lost, and was not taken up in time, would add up. */
+    for (di_inlet *at = service->waiting; at; at = at->next)
+        client->pending.dropped += empty(at);
     di_inlet *inlet = calloc(1, sizeof *inlet);
     if (!inlet)
         return NULL;
@@ -338,12 +347,9 @@ static di_inlet *open_inlet(dari_client *client)
     return inlet;
 }
 
-static di_hold *wrap(dari_server *server, const di_message *message)
+static di_hold *wrap(const di_message *message)
 {
-    size_t room = sizeof(parcel) + message->size;
-    di_hold *memory = di_pool_take(&server->pool, room);
-    if (!memory)
-        memory = di_hold_create(&server->pool, room);
+    di_hold *memory = di_hold_create(NULL, sizeof(parcel) + message->size);
     if (!memory)
         return NULL;
     parcel *wrapped = (parcel *)(void *)memory->memory;
@@ -353,21 +359,46 @@ static di_hold *wrap(dari_server *server, const di_message *message)
     return memory;
 }
 
+/* Answers a call for which there is no room; many such answers may wait to be sent, but not more.
+ */
+static void refuse(di_inlet *inlet, const di_message *message)
+{
+    const di_reply_header header = {.xid = dari_get_u32(message->bytes),
+                                    .error = DARI_SYSTEM_ERROR};
+    uint8_t answer[DI_REPLY_SUCCESS_SIZE];
+    if (di_channel_unsent(&inlet->client->channel) == 0)
+        inlet->refusals = 0;
+    if (inlet->refusals == REFUSALS_MAX)
+        return;
+    inlet->refusals++;
+    di_reply_header_encode(answer, &header);
+    pass(inlet, answer, di_reply_header_size(&header));
+    call_loop(inlet);
+}
+
 void di_reverse_service_take(dari_client *client, const di_message *message)
 {
-    dari_server *server = client->service->server;
-    di_inlet *inlet = client->inlet ? client->inlet : open_inlet(client);
-    di_hold *memory = inlet ? wrap(server, message) : NULL;
+    di_inlet *inlet = client->inlet;
+    if (!inlet && !client->broken)
+        inlet = open_inlet(client);
+    bool full = inlet && inlet->size >= client->service->server->queued_max;
+    di_hold *memory = inlet && !full ? wrap(message) : NULL;
     if (!memory) {
         client->pending.dropped++;
+        if (full)
+            refuse(inlet, message);
         return;
     }
     *inlet->end = memory;
     inlet->end = &memory->next;
-    inlet->size += parcel_of(memory)->size;
-    if (inlet->size >= server->queued_max)
-        set_full(inlet, true);
+    inlet->size += memory->room;
     call_loop(inlet);
+}
+
+bool di_reverse_service_runs(const dari_client *client)
+{
+    const dari_server *server = client->service->server;
+    return atomic_load(&server->here) && !di_server_is_here(server);
 }
 
 void di_reverse_service_lost(dari_client *client)
@@ -405,12 +436,9 @@ void di_reverse_service_end(di_reverse_service *service)
         pthread_mutex_lock(&client->lock);
     }
     di_inlet *waiting = service->waiting;
-    bool stuck = client->inlet && client->inlet->full;
-    if (client->inlet && !client->inlet->session)
+    if (!forked && client->inlet && !client->inlet->session)
         part(client->inlet);
     client->service = NULL;
-    if (stuck && !client->held)
-        di_client_let_go(client);
     if (!forked)
         pthread_mutex_unlock(&client->lock);
     for (di_inlet *next; waiting; waiting = next) {
@@ -502,9 +530,9 @@ static void open_session(dari_server *server, di_inlet *inlet)
         return;
     }
     di_session *session = server->sessions;
-    if (session->channel.message_max > client->reach.message_max)
-        session->channel.message_max = client->reach.message_max;
     pthread_mutex_lock(&client->lock);
+    if (session->channel.message_max > client->channel.message_max)
+        session->channel.message_max = client->channel.message_max;
     inlet->session = session;
     pthread_mutex_unlock(&client->lock);
     di_session_serve(server, session);

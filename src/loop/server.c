@@ -242,7 +242,11 @@ int dari_server_descriptor(const dari_server *server)
 /* Whether sessions can go on without an event. */
 static bool has_ready(const dari_server *server)
 {
-    return server->ready && !atomic_load(&server->starved);
+    const di_session *session = server->ready;
+    if (atomic_load(&server->starved))
+        while (session && !atomic_load(&session->called_over))
+            session = session->next_ready;
+    return session != NULL;
 }
 
 static bool has_finished(const dari_server *server)
@@ -365,9 +369,12 @@ static void serve_ready(dari_server *server)
     di_session *last = NULL;
     for (di_session *session = server->ready; session; session = session->next_ready)
         last = session;
-    for (bool done = !last; !done && has_ready(server);) {
-        done = server->ready == last;
-        di_session_serve(server, server->ready);
+    di_session *next = server->ready;
+    for (di_session *session = NULL; session != last;) {
+        session = next;
+        next = session->next_ready;
+        if (!atomic_load(&server->starved) || atomic_load(&session->called_over))
+            di_session_serve(server, session);
     }
 }
 
@@ -449,5 +456,6 @@ int dari_server_run(dari_server *server)
         pause_handlers(server);
     atomic_store(&server->running, false);
     atomic_store(&server->stop_asked, false);
+    atomic_store(&server->here, 0);
     return result < 0 ? result : 0;
 }

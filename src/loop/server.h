@@ -45,6 +45,9 @@
 #define DI_LARGE_MESSAGE ((size_t)64 << 10)
 /* A message for a worker is copied up to this size, and held where it lies above. */
 #define DI_COPIED_MESSAGE ((size_t)8 << 10)
+/* A connection over which the server calls is not held back by limits on calls in progress: up to
+ * this many times the limit they begin, further ones are refused. */
+#define DI_CALLS_BEYOND 8u
 /* Requests that are kept for further calls. */
 #define DI_REQUESTS_KEPT 256u
 /* Connections are looked at for time limits this often within the shortest limit. */
@@ -280,8 +283,6 @@ void di_session_serve(dari_server *server, di_session *session);
 void di_session_close(dari_server *server, di_session *session);
 /* The loop's answer to di_session_call_loop. */
 void di_session_heed(dari_server *server, di_session *session);
-/* Has the session served in this turn of the loop, or the next one; in its thread. */
-void di_session_serve_soon(di_session *session);
 /* Has the loop look at a session that the caller holds a reference on. Any thread. */
 void di_session_call_loop(di_session *session);
 void di_session_reference_drop(di_session *session);

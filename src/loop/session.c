@@ -93,12 +93,6 @@ static void make_ready(dari_server *server, di_session *session)
     server->ready_end = &session->next_ready;
 }
 
-void di_session_serve_soon(di_session *session)
-{
-    if (session->channel.connection && !session->serving)
-        make_ready(session->server, session);
-}
-
 static void make_unready(dari_server *server, di_session *session)
 {
     if (!session->ready)
@@ -137,8 +131,7 @@ void di_session_close(dari_server *server, di_session *session)
     if (session->accepted)
         di_count(&server->traffic.closed, 1);
     server->accept_again = 0;
-    if (!forked)
-        di_caller_lost(session);
+    di_caller_lost(session);
     di_session_reference_drop(session);
 }
 
@@ -180,22 +173,17 @@ static bool is_full(const dari_server *server, const di_session *session)
     return di_channel_unsent(&session->channel) > server->queued_max;
 }
 
-/* Whether there are as many calls as may be, or twice as many where they may wait for the answers
- * of their own peer, which are behind others on the connection. */
-static bool are_many(const di_session *session, uint32_t count, uint32_t most)
-{
-    return count >= most && (!atomic_load(&session->called_over) || count / 2 >= most);
-}
-
+/* A connection over which the server calls is read from all the same: answers come behind calls. */
 static bool has_many_calls(const dari_server *server, di_session *session)
 {
-    return !session->connectionless &&
-           are_many(session, atomic_load(&session->in_flight), server->calls_per_connection_max);
+    return !session->connectionless && !atomic_load(&session->called_over) &&
+           atomic_load(&session->in_flight) >= server->calls_per_connection_max;
 }
 
 static bool all_have_many_calls(dari_server *server, const di_session *session)
 {
-    return are_many(session, atomic_load(&server->in_flight), server->calls_max);
+    return !atomic_load(&session->called_over) &&
+           atomic_load(&server->in_flight) >= server->calls_max;
 }
 
 /* What came of serving what has arrived. */

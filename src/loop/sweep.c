@@ -5,7 +5,7 @@
  * while calls come. A connection ends between its limit and a part of the limit later. In the
  * loop's thread. */
 #include "base/clock.h"
-#include "loop/server.h"
+#include "loop/reverse.h"
 
 #include <dari/error.h>
 
@@ -28,7 +28,7 @@ static const char *overdue(dari_server *server, di_session *session)
 {
     if (session->connectionless || session->reverse)
         return NULL;
-    if (atomic_load(&session->in_flight) > 0)
+    if (atomic_load(&session->in_flight) > 0 || di_caller_waits(session))
         session->active_at = server->now;
     uint64_t quiet = server->now - session->active_at;
     if (!session->called && quiet >= server->first_call_ns)

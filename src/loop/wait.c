@@ -83,7 +83,7 @@ static bool turn_is_free(const dari_client *client, const di_waiter *waiter)
 {
     if (client->broken)
         return waiter->offline && !client->writing;
-    if (client->over && di_caller_is_full(client))
+    if (client->over && waiter->room != SIZE_MAX && di_caller_is_full(client))
         return false;
     return !client->writing && di_channel_unsent(&client->channel) < waiter->room;
 }

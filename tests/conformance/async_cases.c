@@ -548,6 +548,7 @@ void a_loop_beside_other_threads(test_fixture *fixture)
         assert_int_equal(dari_client_wait(loop.client, 10 * DARI_S), 0);
         assert_int_equal(atomic_load(&loop.ended), i + 3);
     }
+    await_armed(loop.client);
     atomic_store(&loop.stop, true);
     assert_int_equal(add_1_start(loop.client, &(pair){40, 2}, &call, count_answer, &loop), 0);
     assert_int_equal(dari_client_wait(loop.client, 10 * DARI_S), 0);

@@ -109,7 +109,6 @@
     X(a_handler_in_the_loop_starts_calls)      \
     X(one_loop_for_both_sides)                 \
     X(a_server_calls_from_its_own_threads)     \
-    X(calls_that_nobody_takes_are_bounded)     \
     X(both_sides_call_at_once)                 \
     X(deadlines_of_calls_to_clients)           \
     X(a_called_client_goes)                    \
@@ -121,6 +120,11 @@
     X(what_cannot_call_back_says_so)           \
     X(a_finish_waits_for_callers)              \
     X(a_stop_waits_for_no_caller)              \
+    X(calls_that_nobody_takes_are_refused)     \
+    X(both_sides_full_never_lock)              \
+    X(many_calls_wait_for_their_caller)        \
+    X(many_calls_in_the_loop_call_back)        \
+    X(calls_to_a_peer_that_reads_nothing)      \
     X(a_server_comes_back)                     \
     X(a_call_right_after_the_loss)             \
     X(calls_wait_for_the_server)               \

@@ -207,33 +207,96 @@ void a_server_calls_from_its_own_threads(test_fixture *fixture)
     leave_home(&home);
 }
 
-void calls_that_nobody_takes_are_bounded(test_fixture *fixture)
+void calls_that_nobody_takes_are_refused(test_fixture *fixture)
 {
-    enum { SIZE = 250000, MOST = 200 };
+    enum { SENT = 5 };
+    uint8_t message[64], reply[64];
     test_home home;
-    const dari_server_options options = {.queued_max = 100000};
-    static uint8_t bytes[SIZE];
-    fixture->options.queued_max = 100000;
-    subscribe(fixture, &home, &options);
-    dari_call call = {.deadline_ns = 20 * DARI_MS};
-    unsigned sent = 0;
-    int error;
-    const opaque_data data = {SIZE, bytes};
-    uint32_t size;
-    int32_t sum;
-    /* Nobody serves at home, but the client receives while it waits. */
+    di_listener *listener = raw_listen(fixture);
+    go_home(&home, fixture, &(dari_server_options){.queued_max = 1});
+    di_connection *peer = raw_accept(listener);
+    for (uint32_t i = 0; i < SENT; i++) {
+        const uint8_t *at = raw_call(message, i, ECHO, ECHO_V1, 0);
+        raw_send_record(peer, message, (size_t)(at - message));
+    }
+    dari_counters counters = {0};
+    /* The client receives, but its server does not run: one call waits. */
     do {
-        error = sink_1(kept, &data, &size, &call);
-        sent += call.may_have_run;
-        dari_call busy = {.deadline_ns = DARI_MS};
-        add_1(home.client, &(pair){1, 2}, &sum, &busy);
-    } while (error == DARI_DEADLINE && call.may_have_run && sent < MOST);
-    assert_int_equal(error, DARI_DEADLINE);
-    assert_in_range(sent, 1, MOST - 1);
+        dari_counters_end(&counters);
+        assert_in_range(dari_client_dispatch(home.client), 0, 1);
+        assert_int_equal(dari_client_counters(home.client, &counters), 0);
+    } while (counters.dropped < SENT - 1);
+    dari_counters_end(&counters);
+    assert_in_range(dari_client_dispatch(home.client), 0, 1);
+    for (uint32_t i = 1; i < SENT; i++) {
+        assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+        assert_int_equal(dari_get_u32(reply), i);
+        assert_int_equal(dari_get_u32(reply + 20), 5);
+    }
     fixture_start(&home.fixture);
-    fixture_await_entered(&home.fixture, sent);
-    assert_int_equal(sink_1(kept, &data, &size, NULL), 0);
-    assert_int_equal(size, SIZE);
+    assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+    assert_int_equal(dari_get_u32(reply), 0);
+    assert_int_equal(dari_get_u32(reply + 20), 0);
+    raw_close(peer);
+    listener->ops->close(listener);
+    leave_home(&home);
+}
+
+typedef struct test_echoing {
+    dari_client *client;
+    unsigned answered, refused, failed;
+} test_echoing;
+
+static void *echo_often(void *argument)
+{
+    enum { SIZE = 400000, TIMES = 15 };
+    test_echoing *all = argument;
+    dari_call call = {0};
+    uint8_t *bytes = pattern(SIZE);
+    for (int i = 0; i < TIMES; i++) {
+        opaque_data result;
+        int error = echo_data_1(all->client, &(opaque_data){SIZE, bytes}, &result, &call);
+        bool right = error == 0 && result.size == SIZE && !memcmp(result.data, bytes, SIZE);
+        all->answered += right;
+        all->refused += error == DARI_SYSTEM_ERROR;
+        all->failed += !right && error != DARI_SYSTEM_ERROR;
+        dari_call_reset(&call);
+    }
+    free(bytes);
+    dari_call_end(&call);
+    return NULL;
+}
+
+/* Both outputs are full most of the time: the server's calls may be too many for the client, but
+ * all end before their deadlines. */
+void both_sides_full_never_lock(test_fixture *fixture)
+{
+    enum { THREADS = 8 };
+    test_home home;
+    const dari_server_options options = {.workers = 2, .queued_max = 1000000};
+    echo_1_handlers handlers = echo_handlers;
+    handlers.nothing = keep_client;
+    fixture->handlers = &handlers;
+    fixture->options.workers = 2;
+    fixture->options.queued_max = 100000;
+    kept = NULL;
+    fixture_serve(fixture);
+    go_home(&home, fixture, &options);
+    assert_int_equal(nothing_1(home.client, NULL), 0);
+    fixture_start(&home.fixture);
+    pthread_t threads[THREADS];
+    test_echoing all[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++) {
+        all[i].client = i % 2 ? home.client : kept;
+        assert_int_equal(pthread_create(&threads[i], NULL, echo_often, &all[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(all[i].failed, 0);
+        assert_true(all[i].answered > 0);
+        assert_true(all[i].refused == 0 || all[i].client == kept);
+    }
     dari_client_close(kept);
     leave_home(&home);
 }
@@ -524,5 +587,75 @@ void a_stop_waits_for_no_caller(test_fixture *fixture)
     fixture_stop(fixture);
     pthread_join(thread, &failed);
     assert_non_null(failed);
+    leave_home(&home);
+}
+
+static void count_sum(void *user, const int32_t *ret, dari_call *call)
+{
+    (void)call;
+    *(unsigned *)user += ret && *ret == 19;
+}
+
+/* More calls than may be in progress, each of which waits for its caller. */
+static void check_many(test_fixture *fixture, unsigned count)
+{
+    test_home home;
+    unsigned answered = 0;
+    dari_call *calls = calloc(count, sizeof *calls);
+    assert_non_null(calls);
+    fixture_serve(fixture);
+    stay_home(&home, fixture);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(add_1_start(home.client, &(pair){3, 4}, &calls[i], count_sum, &answered),
+                         0);
+    assert_int_equal(dari_client_wait(home.client, UINT64_MAX), 0);
+    assert_int_equal(answered, count);
+    for (unsigned i = 0; i < count; i++)
+        dari_call_end(&calls[i]);
+    free(calls);
+    leave_home(&home);
+}
+
+void many_calls_wait_for_their_caller(test_fixture *fixture)
+{
+    fixture->handlers = &callers;
+    fixture->options.workers = 4;
+    fixture->options.calls_per_connection_max = 40;
+    check_many(fixture, 300);
+}
+
+void many_calls_in_the_loop_call_back(test_fixture *fixture)
+{
+    fixture->handlers = &relayers;
+    fixture->options.calls_max = 10;
+    check_many(fixture, 70);
+}
+
+static void ignore(void *user, const opaque_data *ret, dari_call *call)
+{
+    (void)ret;
+    (void)call;
+    ++*(unsigned *)user;
+}
+
+void calls_to_a_peer_that_reads_nothing(test_fixture *fixture)
+{
+    enum { SIZE = 400000, MOST = 100 };
+    test_home home;
+    static uint8_t bytes[SIZE];
+    subscribe(fixture, &home, NULL);
+    dari_call calls[MOST] = {0};
+    int error = 0;
+    unsigned count = 0;
+    unsigned ended = 0;
+    while (count < MOST && error == 0)
+        error =
+            echo_data_1_start(kept, &(opaque_data){SIZE, bytes}, &calls[count++], ignore, &ended);
+    assert_int_equal(error, DARI_FULL);
+    fixture_stop(fixture);
+    assert_int_equal(ended, count - 1);
+    dari_client_close(kept);
+    for (unsigned i = 0; i < count; i++)
+        dari_call_end(&calls[i]);
     leave_home(&home);
 }
