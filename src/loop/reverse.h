@@ -11,7 +11,7 @@
 
 #include "loop/server.h"
 
-/* The client's side of a session. All but the first three are for the loop's thread. */
+/* The client's side of a session. From any thread: */
 
 /* Whether the client has to wait before it adds a message to the output of its session; if so, it
  * is told by di_caller_room. Called with the client's lock held. */
@@ -26,6 +26,8 @@ int di_caller_refuses(const dari_client *client);
 void di_caller_queued(dari_client *client, uint64_t deadline);
 /* One of its owners closes the client. Returns whether that was the last one. */
 bool di_caller_leave(dari_client *client);
+
+/* From the loop's thread: */
 
 /* A reply has come. */
 void di_caller_take(di_session *session, const di_message *message);
