@@ -20,8 +20,7 @@
 typedef struct caller_connection {
     di_connection head;
     di_session *session; /* held */
-    uint8_t *message;    /* room for the one that is being written, */
-    size_t room;         /* this much */
+    di_buffer draft;     /* memory for the message that is being written */
     int error;           /* of passing a message on, or 0 */
 } caller_connection;
 
@@ -32,17 +31,7 @@ static caller_connection *own(const di_connection *connection)
 
 static int reserve(di_connection *connection, size_t size, uint8_t **ret_room)
 {
-    caller_connection *caller = own(connection);
-    if (caller->room < size) {
-        uint8_t *message = malloc(size);
-        if (!message)
-            return DARI_NO_MEMORY;
-        free(caller->message);
-        caller->message = message;
-        caller->room = size;
-    }
-    *ret_room = caller->message;
-    return 0;
+    return di_buffer_reserve(&own(connection)->draft, size, ret_room);
 }
 
 /* Puts the message into the output of the session. Under its lock. */
@@ -69,18 +58,15 @@ static void commit(di_connection *connection, size_t size)
     if (size == 0)
         return;
     pthread_mutex_lock(&caller->session->lock);
-    int error = pass_on(caller->session, caller->message, size);
+    int error = pass_on(caller->session, caller->draft.data, size);
     /* This client is lost; who asks for one gets another. */
     if (error < 0)
         caller->session->caller = NULL;
     pthread_mutex_unlock(&caller->session->lock);
     if (error < 0)
         caller->error = error;
-    if (caller->room > DI_BUFFER_KEEP) {
-        free(caller->message);
-        caller->message = NULL;
-        caller->room = 0;
-    }
+    if (caller->draft.room > DI_BUFFER_KEEP)
+        di_buffer_free(&caller->draft);
 }
 
 /* What is added while the session is served is sent at the end of that. */
@@ -148,7 +134,7 @@ static void close_connection(di_connection *connection)
 {
     caller_connection *caller = own(connection);
     di_session_reference_drop(caller->session);
-    free(caller->message);
+    di_buffer_free(&caller->draft);
     free(caller);
 }
 
@@ -184,6 +170,7 @@ static int create(di_session *session, dari_client **ret_client)
     }
     caller->head = (di_connection){.ops = &operations, .descriptor = -1};
     caller->session = session;
+    di_buffer_init(&caller->draft, SIZE_MAX / 4);
     atomic_fetch_add(&session->references, 1);
     client->over = session;
     client->users = 1;

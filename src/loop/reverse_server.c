@@ -43,8 +43,7 @@ typedef struct di_inlet {
     unsigned refusals;     /* answers of refuse() that may not be sent yet */
     di_hold *first, **end; /* the calls */
     size_t size;           /* bytes of them */
-    uint8_t *message;      /* room for the reply being written, under the session's lock, */
-    size_t room;           /* this much */
+    di_buffer draft;       /* memory for the reply being written: under the session's lock */
     di_buffer kept;        /* replies that came while a thread wrote its call: size, bytes */
 } di_inlet;
 
@@ -86,7 +85,7 @@ static void drop_inlet(di_inlet *inlet)
         return;
     empty(inlet);
     di_buffer_free(&inlet->kept);
-    free(inlet->message);
+    di_buffer_free(&inlet->draft);
     di_client_reference_drop(inlet->client);
     free(inlet);
 }
@@ -132,17 +131,7 @@ static void put(dari_client *client, const uint8_t *message, size_t size)
 
 static int reserve(di_connection *connection, size_t size, uint8_t **ret_room)
 {
-    di_inlet *inlet = own(connection);
-    if (inlet->room < size) {
-        uint8_t *message = malloc(size);
-        if (!message)
-            return DARI_NO_MEMORY;
-        free(inlet->message);
-        inlet->message = message;
-        inlet->room = size;
-    }
-    *ret_room = inlet->message;
-    return 0;
+    return di_buffer_reserve(&own(connection)->draft, size, ret_room);
 }
 
 /* Keeps the message until the thread that writes is done. */
@@ -185,13 +174,10 @@ static void commit(di_connection *connection, size_t size)
         return;
     pthread_mutex_lock(&client->lock);
     if (!inlet->lost)
-        pass(inlet, inlet->message, size);
+        pass(inlet, inlet->draft.data, size);
     pthread_mutex_unlock(&client->lock);
-    if (inlet->room > DI_BUFFER_KEEP) {
-        free(inlet->message);
-        inlet->message = NULL;
-        inlet->room = 0;
-    }
+    if (inlet->draft.room > DI_BUFFER_KEEP)
+        di_buffer_free(&inlet->draft);
 }
 
 static size_t unsent_now(const di_inlet *inlet)
@@ -341,6 +327,7 @@ static di_inlet *open_inlet(dari_client *client)
     atomic_init(&inlet->holders, 2);
     inlet->end = &inlet->first;
     di_buffer_init(&inlet->kept, SIZE_MAX / 4);
+    di_buffer_init(&inlet->draft, SIZE_MAX / 4);
     client->inlet = inlet;
     *service->end = inlet;
     service->end = &inlet->next;
