@@ -40,6 +40,7 @@
 
 #include <dari/auth.h>
 #include <dari/call.h>
+#include <dari/spin.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,6 +113,8 @@ typedef struct dari_client_options {
                         included) and which receives the details of a failure */
     const dari_auth_sys *auth_sys; /* sent with every call; copied. NULL: AUTH_NONE. Over a limit of
                                       auth.h: DARI_INVALID */
+
+    enum dari_spin spin; /* shm: how calls wait */
 
     /* Connecting again. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */

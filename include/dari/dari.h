@@ -10,6 +10,7 @@
 #include <dari/counters.h>
 #include <dari/error.h>
 #include <dari/server.h>
+#include <dari/spin.h>
 #include <dari/xdr.h>
 
 #endif

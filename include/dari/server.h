@@ -16,6 +16,7 @@
 
 #include <dari/arena.h>
 #include <dari/auth.h>
+#include <dari/spin.h>
 #include <dari/xdr.h>
 
 #include <stdbool.h>
@@ -103,6 +104,7 @@ typedef struct dari_server_options {
     const char *rpcbind; /* the address of the rpcbind to register with; NULL: DARI_RPCBIND_LOCAL,
                             then DARI_RPCBIND_LOOPBACK */
     uint64_t rpcbind_ns; /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
+    enum dari_spin spin; /* shm: how the loop waits */
     uint32_t log_lines_per_second; /* 0: DARI_LOG_LINES_PER_SECOND_DEFAULT */
     uint64_t tcp_keepalive_ns;     /* tcp://: a connection on which nothing has come for that long
                                       is probed, and ended where the peer does not answer for that

@@ -65,7 +65,7 @@ static void end_message(di_session *session, di_origin *origin, uint8_t *room, s
         int flushed = di_channel_flush(&session->channel);
         if (flushed < 0)
             session->broken = flushed;
-        call_loop = flushed < 0 || (flushed == DI_BLOCKED && !(session->interest & EPOLLOUT));
+        call_loop = flushed < 0 || (flushed == DI_BLOCKED && !(session->wants & DI_WANTS_SEND));
     } else {
         di_count(&traffic->sent, added);
     }

@@ -46,6 +46,7 @@ int di_client_make(const char *address, const dari_client_options *options,
     if (client->retry_ns > DI_RETRY_MAX_NS)
         client->retry_ns = DI_RETRY_MAX_NS;
     client->queued_max = options->queued_max ? options->queued_max : DARI_CLIENT_QUEUED_MAX_DEFAULT;
+    client->spin.policy = client->loop.spin.policy = options->spin;
     client->decode_budget =
         options->decode_budget ? options->decode_budget : DARI_DECODE_BUDGET_DEFAULT;
     client->accept = options->accept;
@@ -78,7 +79,7 @@ void di_client_use(dari_client *client, di_connection *connection,
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client)
 {
     static const dari_client_options defaults;
-    if (!address || !ret_client)
+    if (!address || !ret_client || (options && options->spin > DARI_SPIN_NEVER))
         return DARI_INVALID;
     if (!options)
         options = &defaults;
@@ -95,8 +96,10 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
         failure.system_error = errno;
     if (error == 0)
         error = di_reach_begin(client, options, &failure);
-    if (error == 0)
+    if (error == 0) {
         di_reconnect_begin(client, options);
+        client->reconnect.never |= client->reach.destination.transport->once;
+    }
     if (error == 0 && (!client->reach.destination.asks || options->interface))
         error = di_reach_connect(client, options->interface, di_deadline_in(allowed), &failure);
     if (error < 0) {

@@ -20,6 +20,8 @@
 #include "loop/reach.h"
 #include "loop/reconnect.h"
 #include "loop/resend.h"
+#include "loop/spin.h"
+#include "loop/watch.h"
 #include "rpc/flavor.h"
 #include "rpc/pending.h"
 
@@ -72,6 +74,7 @@ typedef struct di_client_loop {
     pthread_cond_t idle;
     bool dispatching;
     pthread_t dispatcher;
+    di_spin spin;
 } di_client_loop;
 
 struct dari_client {
@@ -99,6 +102,7 @@ struct dari_client {
     di_waiter *asleep;   /* threads that wait to be woken */
     di_waiter *receiver; /* the thread that waits for the descriptor to receive */
     bool receiver_sends; /* and to send what is left */
+    di_spin spin;        /* the receiver's */
     di_waiter *sender;   /* a thread that waits for the descriptor to send only */
     bool writing;        /* a thread writes its argument */
     bool flush_wanted;   /* and is to send, after that, what others had to leave */
@@ -164,6 +168,9 @@ void di_client_take(dari_client *client, const di_message *message);
 /* Sends what is committed, without waiting; or leaves that to the thread that writes its argument.
  * Called with the lock held; an error ends the connection, and comes to all who wait. */
 void di_client_flush(dari_client *client);
+/* Spins, without the lock, until the connection can go on, as long as that pays and at most until
+ * then. Returns whether it can. The connection must stay meanwhile. */
+bool di_client_spin(dari_client *client, di_spin *spin, uint64_t until);
 
 /* The reply that was read where it lies is used no more: what came after it is handed out. Called
  * with the lock held. */

@@ -65,7 +65,7 @@ static int add_listener(dari_server *server, di_listener *listener, di_failure *
     int error = 0;
     if (listener->ops->connectionless)
         error = take_connection(server, address);
-    else if (server->accepting)
+    else if (server->accepting || listener->ops->shared)
         error = watch_listener(server, address, EPOLL_CTL_ADD);
     if (error < 0) {
         failure->system_error = error == DARI_ERRNO ? errno : 0;
@@ -155,11 +155,17 @@ static void pause_accepting(dari_server *server, const di_address *address, int 
                                       : dari_error_text(error));
 }
 
-/* Watches no listener before `end` any more. */
+/* Whether a listener is watched only while there may be more connections. */
+static bool may_rest(const di_address *address)
+{
+    return address->listener && !address->listener->ops->shared;
+}
+
+/* Watches no listener before `end` any more that may rest. */
 static void unwatch_listeners(dari_server *server, const di_address *end)
 {
     for (di_address *address = server->addresses; address != end; address = address->next)
-        if (address->listener)
+        if (may_rest(address))
             watch_listener(server, address, EPOLL_CTL_DEL);
 }
 
@@ -167,7 +173,7 @@ static void unwatch_listeners(dari_server *server, const di_address *end)
 static bool watch_listeners(dari_server *server)
 {
     for (di_address *address = server->addresses; address; address = address->next) {
-        int error = address->listener ? watch_listener(server, address, EPOLL_CTL_ADD) : 0;
+        int error = may_rest(address) ? watch_listener(server, address, EPOLL_CTL_ADD) : 0;
         if (error < 0) {
             int cause = errno;
             unwatch_listeners(server, address);
@@ -221,29 +227,49 @@ static void refuse_newest(dari_server *server)
     di_session_close(server, session);
 }
 
+/* Makes a session of a new connection, unless its peer has too many. Returns 0 or an error. */
+static int take_new(dari_server *server, di_address *address, di_connection *connection)
+{
+    int error = di_session_create(server, connection, address->text, false);
+    if (error < 0)
+        return error;
+    server->told_no_accept = false;
+    if (is_one_too_many(server)) {
+        refuse_newest(server);
+        return 0;
+    }
+    server->told_peer_limit = false;
+    di_session *session = server->sessions;
+    session->accepted = true;
+    di_count(&server->traffic.accepted, 1);
+    if (address->listener->ops->shared)
+        di_session_event(server, session, EPOLLIN);
+    return 0;
+}
+
+/* Whether the listener may hand out something: connections that there are already, too. */
+static bool may_accept(const dari_server *server, const di_address *address)
+{
+    return address->listener &&
+           (address->listener->ops->shared || server->connections < server->connections_max);
+}
+
 void di_server_accept(dari_server *server, di_address *address)
 {
-    di_listener *listener = address->listener;
-    if (!listener)
-        return;
-    for (int i = 0; i < DI_ACCEPTS_PER_TURN && server->connections < server->connections_max; i++) {
+    for (int i = 0; i < DI_ACCEPTS_PER_TURN && may_accept(server, address); i++) {
         di_connection *connection;
-        int result = listener->ops->accept(listener, &connection);
-        if (result == DI_MOVED)
-            result = di_session_create(server, connection, address->text, false);
-        else if (result == DI_BLOCKED)
+        int result = address->listener->ops->accept(address->listener, &connection);
+        if (result == DI_BLOCKED)
             return;
+        if (result == DI_MOVED && connection->owner)
+            di_session_event(server, connection->owner, EPOLLIN);
+        else if (result == DI_MOVED && server->connections >= server->connections_max)
+            connection->ops->close(connection);
+        else if (result == DI_MOVED)
+            result = take_new(server, address, connection);
         if (result < 0) {
             pause_accepting(server, address, result, errno);
             return;
         }
-        server->told_no_accept = false;
-        if (is_one_too_many(server)) {
-            refuse_newest(server);
-            continue;
-        }
-        server->told_peer_limit = false;
-        server->sessions->accepted = true;
-        di_count(&server->traffic.accepted, 1);
     }
 }

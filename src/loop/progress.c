@@ -79,15 +79,14 @@ int di_loop_attach(dari_client *client)
     if (client->broken || client->over)
         return 0;
     client->loop.wants_room = false;
-    return watch_for(client->loop.descriptor, EPOLL_CTL_ADD, client->channel.connection->descriptor,
-                     EPOLLIN, CONNECTION);
+    return di_watches_add(client->loop.descriptor, client->channel.connection, DI_WANTS_RECEIVE,
+                          (epoll_data_t){.fd = CONNECTION});
 }
 
 void di_loop_detach(dari_client *client)
 {
     if (client->loop.made && !client->over)
-        epoll_ctl(client->loop.descriptor, EPOLL_CTL_DEL, client->channel.connection->descriptor,
-                  NULL);
+        di_watches_remove(client->loop.descriptor, client->channel.connection);
 }
 
 int di_loop_want_room(dari_client *client, bool wants)
@@ -95,8 +94,10 @@ int di_loop_want_room(dari_client *client, bool wants)
     if (!client->loop.made || client->over || client->loop.wants_room == wants)
         return 0;
     client->loop.wants_room = wants;
-    return watch_for(client->loop.descriptor, EPOLL_CTL_MOD, client->channel.connection->descriptor,
-                     wants ? EPOLLIN | EPOLLOUT : EPOLLIN, CONNECTION);
+    const unsigned both = DI_WANTS_RECEIVE | DI_WANTS_SEND;
+    return di_watches_change(client->loop.descriptor, client->channel.connection,
+                             wants ? DI_WANTS_RECEIVE : both, wants ? both : DI_WANTS_RECEIVE,
+                             (epoll_data_t){.fd = CONNECTION});
 }
 
 /* Whether another thread sleeps in the loop, or is about to. */
@@ -170,11 +171,19 @@ bool di_loop_sends(const dari_client *client)
     return dispatches(&client->loop);
 }
 
+/* Whether the connection will tell by its watches what comes. */
+static bool is_armed(const dari_client *client)
+{
+    di_connection *connection = client->channel.connection;
+    return client->broken || client->over || !connection->ops->arm ||
+           connection->ops->arm(connection);
+}
+
 static uint64_t time_left(dari_client *client)
 {
     bool unsent = !client->loop.wants_room && !client->broken && !client->flush_wanted &&
                   di_channel_unsent(&client->channel) > 0;
-    if (client->flights.landed || unsent)
+    if (client->flights.landed || unsent || !is_armed(client))
         return 0;
     client->loop.until = client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
     uint64_t due = client->flights.grounded ? di_reconnect_due(client) : DI_NEVER;
@@ -363,19 +372,32 @@ static void sleep_until_idle(dari_client *client, uint64_t deadline)
     loop->sleepers--;
 }
 
+/* Spins where that may find something, on a connection that is not replaced meanwhile. Returns
+ * whether it has. */
+static bool spins(dari_client *client, uint64_t deadline)
+{
+    if (client->broken || client->over)
+        return false;
+    client->engaged++;
+    bool ready = di_client_spin(client, &client->loop.spin, deadline);
+    client->engaged--;
+    di_reconnect_step(client);
+    return ready || client->broken;
+}
+
 /* Waits for the descriptor, where nothing is ready. */
 static void wait_for_loop(dari_client *client, uint64_t deadline)
 {
     di_client_loop *loop = &client->loop;
-    if (time_left(client) == 0)
-        return;
-    struct pollfd descriptor = {.fd = loop->descriptor, .events = POLLIN};
-    int milliseconds = di_poll_timeout(deadline < loop->until ? deadline : loop->until);
     loop->waiting = true;
     loop->waiting_by = pthread_self();
-    pthread_mutex_unlock(&client->lock);
-    poll(&descriptor, 1, milliseconds);
-    pthread_mutex_lock(&client->lock);
+    if (!spins(client, deadline) && time_left(client) > 0) {
+        struct pollfd descriptor = {.fd = loop->descriptor, .events = POLLIN};
+        int milliseconds = di_poll_timeout(deadline < loop->until ? deadline : loop->until);
+        pthread_mutex_unlock(&client->lock);
+        poll(&descriptor, 1, milliseconds);
+        pthread_mutex_lock(&client->lock);
+    }
     loop->waiting = false;
 }
 

@@ -86,7 +86,7 @@ static int flush(di_connection *connection)
     if (there && flushed < 0)
         session->broken = flushed;
     bool call_loop =
-        there && (session->broken || (flushed == DI_BLOCKED && !(session->interest & EPOLLOUT)));
+        there && (session->broken || (flushed == DI_BLOCKED && !(session->wants & DI_WANTS_SEND)));
     pthread_mutex_unlock(&session->lock);
     if (call_loop)
         di_session_call_loop(session);
@@ -168,7 +168,7 @@ static int create(di_session *session, dari_client **ret_client)
         free(caller);
         return error;
     }
-    caller->head = (di_connection){.ops = &operations, .descriptor = -1};
+    caller->head = (di_connection){.ops = &operations};
     caller->session = session;
     di_buffer_init(&caller->draft, SIZE_MAX / 4);
     atomic_fetch_add(&session->references, 1);

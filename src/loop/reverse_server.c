@@ -321,7 +321,7 @@ static di_inlet *open_inlet(dari_client *client)
     di_inlet *inlet = calloc(1, sizeof *inlet);
     if (!inlet)
         return NULL;
-    inlet->head = (di_connection){.ops = &operations, .descriptor = -1};
+    inlet->head = (di_connection){.ops = &operations};
     inlet->client = client;
     atomic_fetch_add(&client->references, 1);
     atomic_init(&inlet->holders, 2);

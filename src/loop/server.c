@@ -49,7 +49,8 @@ static void take_limits(dari_server *server, const dari_server_options *options)
 int dari_server_create(const dari_server_options *options, dari_server **ret_server)
 {
     static const dari_server_options defaults;
-    if (!ret_server || (options && options->workers > DARI_WORKERS_MAX))
+    if (!ret_server ||
+        (options && (options->workers > DARI_WORKERS_MAX || options->spin > DARI_SPIN_NEVER)))
         return DARI_INVALID;
     if (!options)
         options = &defaults;
@@ -61,6 +62,7 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     server->log = options->log;
     server->log_user = options->log_user;
     server->worker_count = options->workers;
+    server->spin.policy = options->spin;
     server->epoll = server->wake_descriptor = -1;
     server->ready_end = &server->ready;
     server->accepting = true;
@@ -378,6 +380,21 @@ static void serve_ready(dari_server *server)
     }
 }
 
+/* Waits for events of the kernel, unless something is there that it does not know of. */
+static int wait_for_events(dari_server *server, struct epoll_event *events, int milliseconds)
+{
+    if (server->hot && milliseconds != 0) {
+        uint64_t most = milliseconds < 0 ? UINT64_MAX : (uint64_t)milliseconds * DARI_MS;
+        if (di_hot_spin(server, most) || !di_hot_arm(server)) {
+            milliseconds = 0;
+            if (++server->hot_turns < DI_HOT_TURNS_MAX)
+                return 0;
+        }
+    }
+    server->hot_turns = 0;
+    return epoll_wait(server->epoll, events, DI_EVENTS_PER_TURN, milliseconds);
+}
+
 /* One round: waits for events up to `milliseconds` (-1: without limit) and handles them. Returns 1
  * where more is ready, 0 or an error. */
 static int turn(dari_server *server, int milliseconds)
@@ -388,7 +405,7 @@ static int turn(dari_server *server, int milliseconds)
     int error = di_workers_start(server);
     if (error < 0)
         return error;
-    int count = epoll_wait(server->epoll, events, DI_EVENTS_PER_TURN, milliseconds);
+    int count = wait_for_events(server, events, milliseconds);
     if (count < 0)
         return errno == EINTR ? 0 : DARI_ERRNO;
     server->dispatching = true;
@@ -400,6 +417,7 @@ static int turn(dari_server *server, int milliseconds)
     heed(server);
     di_reverse_services_heed(server);
     serve_ready(server);
+    di_hot_serve(server);
     di_callers_expire(server);
     di_server_sweep(server);
     di_server_update_accepting(server);
@@ -411,7 +429,10 @@ static int turn(dari_server *server, int milliseconds)
 
 int dari_server_dispatch(dari_server *server)
 {
-    return di_forked(&server->guard) ? DARI_FORKED : turn(server, 0);
+    if (di_forked(&server->guard))
+        return DARI_FORKED;
+    int result = turn(server, 0);
+    return result == 0 && !di_hot_arm(server) ? 1 : result;
 }
 
 int dari_server_finished(const dari_server *server)

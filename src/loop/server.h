@@ -20,6 +20,8 @@
 #include "loop/channel.h"
 #include "loop/counters.h"
 #include "loop/registration.h"
+#include "loop/spin.h"
+#include "loop/watch.h"
 #include "rpc/dispatch.h"
 #include "rpc/message.h"
 #include "rpc/reply_cache.h"
@@ -36,6 +38,8 @@
 #define DI_EVENTS_PER_TURN 64
 /* Connections that are accepted at an address before others get their turn. */
 #define DI_ACCEPTS_PER_TURN 16
+/* Turns in a row that serve memory alone before the kernel is asked for events again. */
+#define DI_HOT_TURNS_MAX 64u
 /* How long no connection is accepted once descriptors or memory have run out, unless one of our own
  * closes before. */
 #define DI_ACCEPT_PAUSE_NS UINT64_C(100000000)
@@ -85,11 +89,12 @@ typedef struct di_session {
     di_channel channel; /* its output, and its end: under lock */
     struct di_session *next, *previous;
     struct di_session *next_ready;
-    const char *address; /* that it came in by */
+    struct di_session *next_hot, **hot_link; /* NULL where it is not among them */
+    const char *address;                     /* that it came in by */
     bool connectionless;
     void (*route_peer)(const di_route *route, di_peer *ret_peer); /* then: whose route it is */
     di_peer peer;                                                 /* constant */
-    uint32_t interest;  /* epoll events that are watched for; written under lock */
+    unsigned wants;     /* enum di_wants: what is watched for; written under lock */
     uint64_t active_at; /* when something last came or went */
     bool ready;         /* in the list of those that can go on without an event */
     bool ended;         /* the peer sends no more */
@@ -185,7 +190,11 @@ struct dari_server {
     di_registrar registrar;
     di_address *addresses; /* in the order of listening */
     di_session *sessions;
-    di_session *ready; /* first in, first out */
+    di_session *hot;      /* that are looked at by the loop itself: hot.c */
+    di_session *hot_next; /* the one that di_hot_serve looks at next */
+    unsigned hot_turns;   /* that went by without asking the kernel */
+    di_spin spin;         /* how long the loop looks at them before it sleeps */
+    di_session *ready;    /* first in, first out */
     di_session **ready_end;
     uint32_t connections;
     bool accepting;        /* the listeners are watched */
@@ -272,6 +281,18 @@ void di_server_accept(dari_server *server, di_address *address);
 void di_server_update_accepting(dari_server *server);
 /* Listens no more. */
 void di_server_close_listeners(dari_server *server);
+
+/* Sessions into whose memory peers write without the kernel's knowing: the loop looks at them while
+ * it is busy, and has them wake it before it sleeps. Only those are in the list that are not armed.
+ * The loop's thread. */
+void di_hot_add(dari_server *server, di_session *session);
+void di_hot_remove(di_session *session);
+/* Serves those for which something is there. Returns whether there were any. */
+bool di_hot_serve(dari_server *server);
+/* Arms all of them. Returns whether the loop may sleep; otherwise something is there. */
+bool di_hot_arm(dari_server *server);
+/* Looks at them as long as spinning pays. Returns whether something is there. */
+bool di_hot_spin(dari_server *server, uint64_t most_ns);
 
 /* Takes a connection over. Returns 0 or the error; then the connection is closed. */
 int di_session_create(dari_server *server, di_connection *connection, const char *address,

@@ -38,23 +38,25 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     session->server = server;
     session->address = address;
     session->connectionless = connectionless;
-    session->reverse = connection->descriptor < 0;
+    session->reverse = connection->watch_count == 0;
     session->route_peer = connection->ops->route_peer;
-    session->interest = EPOLLIN;
+    session->wants = DI_WANTS_RECEIVE;
     session->active_at = server->now;
     if (connection->ops->peer)
         connection->ops->peer(connection, &session->peer);
     connection->ops->use_pool(connection, &server->pool);
     di_channel_init(&session->channel, connection, server->message_max);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = session};
-    if (!session->reverse &&
-        epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) {
+    if (di_watches_add(server->epoll, connection, session->wants, (epoll_data_t){.ptr = session}) <
+        0) {
         int cause = errno;
         di_channel_close(&session->channel);
         free(session);
         errno = cause;
         return DARI_ERRNO;
     }
+    connection->owner = session;
+    if (connection->ops->arm)
+        di_hot_add(server, session);
     if (connectionless)
         remember_replies(server, session);
     pthread_mutex_init(&session->lock, NULL);
@@ -110,6 +112,7 @@ void di_session_close(dari_server *server, di_session *session)
 {
     bool forked = di_forked(&server->guard);
     make_unready(server, session);
+    di_hot_remove(session);
     if (session->previous)
         session->previous->next = session->next;
     else
@@ -119,8 +122,8 @@ void di_session_close(dari_server *server, di_session *session)
     /* Closing is not enough where a child of this process holds the descriptor too. In that child
      * the events are still the parent's, and none of its business; and so is the lock. */
     if (!forked) {
-        if (!session->unwatched && !session->reverse)
-            epoll_ctl(server->epoll, EPOLL_CTL_DEL, session->channel.connection->descriptor, NULL);
+        if (!session->unwatched)
+            di_watches_remove(server->epoll, session->channel.connection);
         pthread_mutex_lock(&session->lock);
     }
     di_channel_close(&session->channel);
@@ -150,20 +153,24 @@ void di_session_call_loop(di_session *session)
 }
 
 /* Watches for what the session can use. Under its lock. */
-static int update_interest(dari_server *server, di_session *session)
+static int update_wants(dari_server *server, di_session *session)
 {
-    uint32_t interest = di_channel_unsent(&session->channel) > 0 ? EPOLLOUT : 0;
+    const di_connection *connection = session->channel.connection;
+    unsigned wants = di_channel_unsent(&session->channel) > 0 ? DI_WANTS_SEND : 0;
     if (!session->ended && !session->held)
-        interest |= EPOLLIN;
-    bool again = session->unwatched && interest;
-    if (session->reverse || (interest == session->interest && !again))
+        wants |= DI_WANTS_RECEIVE;
+    if (connection->ops->arm && wants)
+        di_hot_add(server, session);
+    bool again = session->unwatched && wants;
+    if (wants == session->wants && !again)
         return 0;
-    struct epoll_event event = {.events = interest, .data.ptr = session};
-    int descriptor = session->channel.connection->descriptor;
-    if (epoll_ctl(server->epoll, again ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, &event) < 0)
-        return DARI_ERRNO;
+    epoll_data_t data = {.ptr = session};
+    int error = again ? di_watches_add(server->epoll, connection, wants, data)
+                      : di_watches_change(server->epoll, connection, session->wants, wants, data);
+    if (error < 0)
+        return error;
     session->unwatched = false;
-    session->interest = interest;
+    session->wants = wants;
     return 0;
 }
 
@@ -259,7 +266,7 @@ static int settle(dari_server *server, di_session *session, int served, bool *re
     bool last = server->finishing || (session->ended && served == SERVED_ALL);
     *ret_over = last && !full && atomic_load(&session->in_flight) == 0 &&
                 di_channel_unsent(&session->channel) == 0;
-    return update_interest(server, session);
+    return update_wants(server, session);
 }
 
 void di_session_serve(dari_server *server, di_session *session)
@@ -303,7 +310,7 @@ static void look_away(dari_server *server, di_session *session)
         fail(server, session, DARI_CLOSED);
         return;
     }
-    epoll_ctl(server->epoll, EPOLL_CTL_DEL, session->channel.connection->descriptor, NULL);
+    di_watches_remove(server->epoll, session->channel.connection);
     session->unwatched = true;
 }
 
@@ -314,12 +321,11 @@ void di_session_event(dari_server *server, di_session *session, uint32_t events)
     /* What has arrived is served before more is taken in: the events come again. */
     if (session->ready && !atomic_load(&server->starved))
         return;
-    if (events & (EPOLLHUP | EPOLLERR) && session->interest == 0) {
+    if (events & (EPOLLHUP | EPOLLERR) && session->wants == 0) {
         look_away(server, session);
         return;
     }
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && session->interest & EPOLLIN &&
-        !session->ready) {
+    if (events & ~(uint32_t)EPOLLOUT && session->wants & DI_WANTS_RECEIVE && !session->ready) {
         int moved = di_channel_receive(&session->channel);
         if (moved == DARI_CLOSED) {
             session->ended = true;

@@ -18,7 +18,6 @@
 #include <dari/error.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -201,6 +200,16 @@ static void refuse(dari_client *client)
     di_flights_fail(client, DARI_REFUSED);
 }
 
+/* Those who have seen to it that the peer wakes them see to it again: receiving takes it back. */
+static void rouse(dari_client *client, const di_waiter *self)
+{
+    if (!di_watches_tell_both(client->channel.connection))
+        return;
+    if (client->receiver && client->receiver != self)
+        wake(client->receiver);
+    di_loop_wake(client);
+}
+
 /* Receives what there is without waiting, and hands it out. Where nothing more can come, something
  * may have been left by a dispatch that ended early. */
 static void receive(dari_client *client, di_waiter *self)
@@ -208,6 +217,7 @@ static void receive(dari_client *client, di_waiter *self)
     int moved = di_channel_receive(&client->channel);
     int cause = errno;
     int error = hand_out_all(client, self);
+    rouse(client, self);
     if (moved == DARI_REFUSED && client->channel.connection->ops->loses_messages)
         refuse(client);
     else if (moved < 0)
@@ -290,13 +300,33 @@ static uint64_t wake_time(const di_waiter *waiter)
     return waiter->resend.at < waiter->deadline ? waiter->resend.at : waiter->deadline;
 }
 
-/* Polls for `events` of the connection, 0: for none, and for what else may end the wait. Returns
- * what there is of them. */
-static short poll_for(dari_client *client, di_waiter *self, short events)
+static bool is_ready(void *connection)
 {
-    struct pollfd descriptors[3] = {
-        {.fd = events ? client->channel.connection->descriptor : -1, .events = events}};
-    nfds_t count = 1;
+    return ((const di_connection *)connection)->ops->ready(connection, true);
+}
+
+bool di_client_spin(dari_client *client, di_spin *spin, uint64_t until)
+{
+    di_connection *connection = client->channel.connection;
+    if (!connection->ops->arm)
+        return false;
+    uint64_t now = until == DI_NEVER ? 0 : di_now();
+    pthread_mutex_unlock(&client->lock);
+    bool ready = di_spin_until(spin, is_ready, connection, until > now ? until - now : 0);
+    pthread_mutex_lock(&client->lock);
+    return ready;
+}
+
+/* Polls for `wants` of the connection, 0: for none, and for what else may end the wait. Returns
+ * what of them can go on. */
+static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
+{
+    di_connection *connection = client->channel.connection;
+    struct pollfd descriptors[DI_WATCHES_MAX + 2];
+    if (wants && (di_client_spin(client, &client->spin, wake_time(self)) || client->broken ||
+                  (connection->ops->arm && !connection->ops->arm(connection))))
+        return wants;
+    nfds_t count = wants ? di_watches_list(connection, wants, descriptors) : 0;
     if (self->bell >= 0)
         descriptors[count++] = (struct pollfd){.fd = self->bell, .events = POLLIN};
     if (self->cancel)
@@ -308,7 +338,7 @@ static short poll_for(dari_client *client, di_waiter *self, short events)
     silence(self);
     if (ready < 0 && cause != EINTR)
         di_client_break(client, DARI_ERRNO, cause);
-    return ready > 0 ? descriptors[0].revents : 0;
+    return ready > 0 && wants ? di_watches_told(connection, wants, descriptors) : 0;
 }
 
 /* Sleeps on the waiter's condition. */
@@ -366,17 +396,19 @@ static void send_rest(dari_client *client)
 /* Watches the descriptor, then moves what can be moved. */
 static void watch(dari_client *client, di_waiter *self)
 {
-    bool room = di_channel_unsent(&client->channel) > 0;
+    bool room =
+        di_watches_tell_both(client->channel.connection) || di_channel_unsent(&client->channel) > 0;
     if (client->loop.made)
         take_bell(client, self);
     client->receiver = self;
     client->receiver_sends = room;
-    short events = poll_for(client, self, room ? POLLIN | POLLOUT : POLLIN);
+    unsigned told =
+        poll_for(client, self, room ? DI_WANTS_RECEIVE | DI_WANTS_SEND : DI_WANTS_RECEIVE);
     client->receiver = NULL;
-    if (!events || client->broken)
+    if (!told || client->broken)
         return;
     /* A thread that dispatches may have taken what came. */
-    if (!client->held && !self->done && events & ~POLLOUT)
+    if (!client->held && !self->done && told & DI_WANTS_RECEIVE)
         receive(client, self);
     if (room)
         send_rest(client);
@@ -389,9 +421,9 @@ static int watch_for_room(dari_client *client, di_waiter *self)
     if (error < 0)
         return error;
     client->sender = self;
-    short events = poll_for(client, self, POLLOUT);
+    unsigned told = poll_for(client, self, DI_WANTS_SEND);
     client->sender = NULL;
-    if (events && !client->broken)
+    if (told && !client->broken)
         send_rest(client);
     return 0;
 }

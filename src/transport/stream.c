@@ -70,7 +70,7 @@ static void stream_commit_parts(di_connection *connection, size_t size, const di
                              .msg_iovlen = list_unsent(&stream->out, parts, count, pieces)};
     ssize_t sent;
     do
-        sent = sendmsg(connection->descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = sendmsg(di_connection_descriptor(connection), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         stream->send_failed = errno;
@@ -106,7 +106,8 @@ static int stream_flush(di_connection *connection)
         const uint8_t *bytes = di_buffer_peek(&stream->out, &size);
         if (size == 0)
             return DI_MOVED;
-        ssize_t sent = send(connection->descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent =
+            send(di_connection_descriptor(connection), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0)
             di_buffer_consume(&stream->out, (size_t)sent);
         else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -153,8 +154,9 @@ static int move_out(di_stream *stream)
 static int receive_once(di_stream *stream)
 {
     for (;;) {
-        ssize_t got = recv(stream->head.descriptor, stream->in.data + stream->in.end,
-                           di_buffer_room(&stream->in), MSG_DONTWAIT);
+        ssize_t got =
+            recv(di_connection_descriptor(&stream->head), stream->in.data + stream->in.end,
+                 di_buffer_room(&stream->in), MSG_DONTWAIT);
         if (got > 0) {
             di_buffer_commit(&stream->in, (size_t)got);
             return DI_MOVED;
@@ -226,7 +228,7 @@ static void stream_peer(const di_connection *connection, di_peer *ret_peer)
 {
     const di_stream *stream = (const di_stream *)connection;
     if (stream->ask)
-        stream->ask(connection->descriptor, ret_peer);
+        stream->ask(di_connection_descriptor(connection), ret_peer);
 }
 
 static void stream_use_pool(di_connection *connection, di_pool *pool)
@@ -237,13 +239,13 @@ static void stream_use_pool(di_connection *connection, di_pool *pool)
 
 static void stream_shut(di_connection *connection)
 {
-    shutdown(connection->descriptor, SHUT_RDWR);
+    shutdown(di_connection_descriptor(connection), SHUT_RDWR);
 }
 
 static void stream_close(di_connection *connection)
 {
     di_stream *stream = (di_stream *)connection;
-    close(connection->descriptor);
+    close(di_connection_descriptor(connection));
     di_buffer_free(&stream->out);
     di_buffer_free(&stream->in);
     di_hold_release(stream->lent);
@@ -276,7 +278,7 @@ int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_co
         close(descriptor);
         return DARI_NO_MEMORY;
     }
-    stream->head = (di_connection){.ops = &stream_ops, .descriptor = descriptor};
+    stream->head = di_connection_of(&stream_ops, descriptor);
     di_buffer_init(&stream->out, STREAM_CAP);
     di_buffer_init(&stream->in, STREAM_CAP);
     stream->ask = ask;

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/hold.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,6 +66,16 @@ typedef struct di_peer {
     int32_t pid;
     uint32_t uid, gid;
 } di_peer;
+
+/* A descriptor that tells when a connection can go on. Its events are those of poll, and of epoll,
+ * which has the same. */
+typedef struct di_watch {
+    int descriptor;
+    short to_receive; /* where receive can go on; it is to be called at an error or hang-up too */
+    short to_send;    /* where flush can go on */
+} di_watch;
+
+#define DI_WATCHES_MAX 3u
 
 typedef struct di_connection_ops {
     /* Messages keep their boundaries (peek shows one whole message); otherwise it is a stream of
@@ -113,7 +124,16 @@ typedef struct di_connection_ops {
     /* Who the other side is, as far as the system knows. NULL: it does not. */
     void (*peer)(const di_connection *connection, di_peer *ret_peer);
 
-    /* Ends both directions at once, for whoever waits for the descriptor too. */
+    /* Of memory into which the peer writes without the kernel's knowing; NULL for the others.
+     * Whether flush would move something, where something is unsent, or, if that is asked, receive:
+     * a look without a system call, by any thread, while others send and receive. */
+    bool (*ready)(const di_connection *connection, bool to_receive);
+    /* Has the peer wake this side by a watch, once there is something to receive. Returns whether
+     * there is nothing yet: otherwise nobody is to sleep. The next receive takes it back. Not
+     * beside receive. Flush that is blocked has done the same for itself. NULL where ready is. */
+    bool (*arm)(di_connection *connection);
+
+    /* Ends both directions at once, for whoever waits for its watches too. */
     void (*shut)(di_connection *connection);
     void (*close)(di_connection *connection);
 } di_connection_ops;
@@ -121,13 +141,30 @@ typedef struct di_connection_ops {
 /* The head of every connection; a transport's own structure begins with it. */
 struct di_connection {
     const di_connection_ops *ops;
-    int descriptor; /* readable when receive, writable when flush can go on */
+    unsigned watch_count; /* 0: it is passed on by somebody else */
+    di_watch watches[DI_WATCHES_MAX];
+    void *owner; /* for whom the listener looks that hands it out; NULL at first */
 };
+
+/* The head of a connection that is one socket. */
+static inline di_connection di_connection_of(const di_connection_ops *ops, int descriptor)
+{
+    return (di_connection){
+        .ops = ops, .watch_count = 1, .watches = {{descriptor, POLLIN, POLLOUT}}};
+}
+
+static inline int di_connection_descriptor(const di_connection *connection)
+{
+    return connection->watches[0].descriptor;
+}
 
 typedef struct di_listener_ops {
     /* All callers come by one connection, with routes, which accept hands out once. The listener
      * has no descriptor of its own to wait for. */
     bool connectionless;
+    /* What its connections receive comes by the listener: accept hands out the same connection
+     * again, whose receive has something then. */
+    bool shared;
     /* DI_MOVED and a connection, or DI_BLOCKED. */
     int (*accept)(di_listener *listener, di_connection **ret_connection);
     /* The address as a client writes it. */
@@ -169,6 +206,7 @@ typedef struct di_transport {
     /* Where the rest is HOST[:PORT] (place.h): the type of its sockets, SOCK_STREAM or SOCK_DGRAM,
      * for which rpcbind can be asked for the port. 0: there are no ports. */
     int port_type;
+    bool once; /* a connection that is lost cannot be made again */
 
     /* Waits until the connection is there or the deadline (monotonic, ns) passes; a port is in the
      * address. Listening, the system chooses where it is not. `ret_failure` is zeroed by the

@@ -152,10 +152,10 @@ static int send_one(udp_connection *udp, queued *datagram)
 {
     const uint8_t *bytes = (const uint8_t *)(datagram + 1);
     for (bool again = true;;) {
-        ssize_t sent =
-            udp->serves
-                ? send_by_route(udp->head.descriptor, bytes, datagram->size, &datagram->route)
-                : send(udp->head.descriptor, bytes, datagram->size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = udp->serves ? send_by_route(di_connection_descriptor(&udp->head), bytes,
+                                                   datagram->size, &datagram->route)
+                                   : send(di_connection_descriptor(&udp->head), bytes,
+                                          datagram->size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0)
             return DI_MOVED;
         if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -216,7 +216,7 @@ static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
                              .msg_iovlen = 1,
                              .msg_control = &control_room,
                              .msg_controllen = sizeof control_room};
-    ssize_t got = recvmsg(udp->head.descriptor, &message, MSG_DONTWAIT);
+    ssize_t got = recvmsg(di_connection_descriptor(&udp->head), &message, MSG_DONTWAIT);
     if (got < 0)
         return got;
     if (udp->from.peer.any.sa_family == AF_INET6)
@@ -237,7 +237,8 @@ static int udp_receive(di_connection *connection, size_t want)
         return error;
     for (;;) {
         ssize_t got = udp->serves ? receive_with_route(udp, room)
-                                  : recv(udp->head.descriptor, room, RECEIVE_ROOM, MSG_DONTWAIT);
+                                  : recv(di_connection_descriptor(&udp->head), room, RECEIVE_ROOM,
+                                         MSG_DONTWAIT);
         if (got >= 0) {
             di_buffer_commit(&udp->in, (size_t)got);
             return DI_MOVED;
@@ -286,13 +287,13 @@ static void udp_use_pool(di_connection *connection, di_pool *pool)
 
 static void udp_shut(di_connection *connection)
 {
-    shutdown(connection->descriptor, SHUT_RDWR);
+    shutdown(di_connection_descriptor(connection), SHUT_RDWR);
 }
 
 static void udp_close(di_connection *connection)
 {
     udp_connection *udp = (udp_connection *)connection;
-    close(connection->descriptor);
+    close(di_connection_descriptor(connection));
     di_buffer_free(&udp->out);
     di_buffer_free(&udp->in);
     free(udp);
@@ -325,7 +326,7 @@ static int make_connection(int descriptor, bool serves, di_connection **ret_conn
         close(descriptor);
         return DARI_NO_MEMORY;
     }
-    udp->head = (di_connection){.ops = &udp_ops, .descriptor = descriptor};
+    udp->head = di_connection_of(&udp_ops, descriptor);
     udp->serves = serves;
     di_buffer_init(&udp->out, SIZE_MAX / 4);
     di_buffer_init(&udp->in, RECEIVE_ROOM);

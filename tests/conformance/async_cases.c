@@ -288,8 +288,9 @@ void room_that_cannot_be_watched_for(test_fixture *fixture)
     dari_call call = {0};
     int ends[2] = {0, 0};
     int descriptor = dari_client_descriptor(client);
-    assert_int_equal(
-        epoll_ctl(descriptor, EPOLL_CTL_DEL, client->channel.connection->descriptor, NULL), 0);
+    assert_int_equal(epoll_ctl(descriptor, EPOLL_CTL_DEL,
+                               di_connection_descriptor(client->channel.connection), NULL),
+                     0);
     assert_int_equal(sink_1_start(client, &(opaque_data){LARGE, bytes}, &call, take_size, ends), 0);
     assert_int_equal(dari_client_wait(client, 10 * DARI_S), 0);
     assert_int_equal(ends[0], 1);

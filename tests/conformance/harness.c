@@ -2,6 +2,7 @@
 #include "conformance/harness.h"
 
 #include "base/clock.h"
+#include "loop/watch.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -248,14 +249,21 @@ di_listener *raw_listen(test_fixture *fixture)
     return listener;
 }
 
-static void await_descriptor(int descriptor, short events)
+static void await_any(struct pollfd *list, nfds_t count)
 {
-    struct pollfd one = {.fd = descriptor, .events = events};
     int ready;
     do
-        ready = poll(&one, 1, PATIENCE_MS);
+        ready = poll(list, count, PATIENCE_MS);
     while (ready < 0 && errno == EINTR);
-    assert_int_equal(ready, 1);
+    assert_true(ready > 0);
+}
+
+void raw_await(di_connection *connection, unsigned wants)
+{
+    struct pollfd list[DI_WATCHES_MAX];
+    if (connection->ops->arm && wants & DI_WANTS_RECEIVE && !connection->ops->arm(connection))
+        return;
+    await_any(list, di_watches_list(connection, wants, list));
 }
 
 di_connection *raw_accept(di_listener *listener)
@@ -263,7 +271,7 @@ di_connection *raw_accept(di_listener *listener)
     di_connection *connection = NULL;
     int result;
     while ((result = listener->ops->accept(listener, &connection)) == DI_BLOCKED)
-        await_descriptor(listener->descriptor, POLLIN);
+        await_any(&(struct pollfd){.fd = listener->descriptor, .events = POLLIN}, 1);
     assert_int_equal(result, DI_MOVED);
     return connection;
 }
@@ -287,33 +295,66 @@ void raw_close(di_connection *connection)
 
 void raw_send(di_connection *connection, const void *bytes, size_t size)
 {
-    const uint8_t *at = bytes;
-    while (size > 0) {
-        ssize_t sent = send(connection->descriptor, at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EAGAIN) {
-            await_descriptor(connection->descriptor, POLLOUT);
-            continue;
-        }
-        assert_true(sent > 0);
-        at += sent;
-        size -= (size_t)sent;
-    }
+    uint8_t *room = NULL;
+    assert_int_equal(connection->ops->reserve(connection, size, &room), 0);
+    memcpy(room, bytes, size);
+    connection->ops->commit(connection, size);
+    int flushed;
+    while ((flushed = connection->ops->flush(connection)) == DI_BLOCKED)
+        raw_await(connection, DI_WANTS_SEND);
+    assert_int_equal(flushed, DI_MOVED);
 }
 
 bool raw_read(di_connection *connection, void *bytes, size_t size)
 {
     uint8_t *at = bytes;
     while (size > 0) {
-        await_descriptor(connection->descriptor, POLLIN);
-        ssize_t got = recv(connection->descriptor, at, size, MSG_DONTWAIT);
-        if (got < 0 && errno == EAGAIN)
+        size_t there;
+        const uint8_t *arrived = connection->ops->peek(connection, &there);
+        if (there > size)
+            there = size;
+        if (there > 0) {
+            memcpy(at, arrived, there);
+            connection->ops->consume(connection, there);
+            at += there;
+            size -= there;
             continue;
-        if (got <= 0)
+        }
+        int moved = connection->ops->receive(connection, size);
+        if (moved < 0)
             return false;
-        at += got;
-        size -= (size_t)got;
+        if (moved == DI_BLOCKED)
+            raw_await(connection, DI_WANTS_RECEIVE);
     }
     return true;
+}
+
+static size_t read_message(di_connection *connection, void *body, size_t room)
+{
+    size_t size;
+    const uint8_t *message;
+    while ((message = connection->ops->peek(connection, &size)), size == 0) {
+        int moved = connection->ops->receive(connection, 1);
+        assert_true(moved >= 0);
+        if (moved == DI_BLOCKED)
+            raw_await(connection, DI_WANTS_RECEIVE);
+    }
+    assert_true(size <= room);
+    memcpy(body, message, size);
+    connection->ops->consume(connection, size);
+    return size;
+}
+
+bool raw_has(di_connection *connection)
+{
+    size_t there;
+    connection->ops->peek(connection, &there);
+    return there > 0 || connection->ops->receive(connection, 1) != DI_BLOCKED;
+}
+
+void raw_end(di_connection *connection)
+{
+    shutdown(di_connection_descriptor(connection), SHUT_WR);
 }
 
 bool raw_ended(di_connection *connection)
@@ -324,6 +365,10 @@ bool raw_ended(di_connection *connection)
 
 void raw_send_record(di_connection *connection, const void *body, size_t size)
 {
+    if (connection->ops->keeps_boundaries) {
+        raw_send(connection, body, size);
+        return;
+    }
     uint8_t *record = malloc(size + 4);
     assert_non_null(record);
     dari_put_u32(record, (uint32_t)size | 0x80000000u);
@@ -335,6 +380,8 @@ void raw_send_record(di_connection *connection, const void *body, size_t size)
 
 size_t raw_read_record(di_connection *connection, void *body, size_t room)
 {
+    if (connection->ops->keeps_boundaries)
+        return read_message(connection, body, room);
     uint8_t mark[4];
     assert_true(raw_read(connection, mark, sizeof mark));
     uint32_t size = dari_get_u32(mark);

@@ -74,14 +74,20 @@ void fixture_open_gate(test_fixture *fixture);
 void fixture_await_entered(test_fixture *fixture, unsigned count);
 void fixture_await_logged(test_fixture *fixture, unsigned count);
 
-/* Raw peers: the transport alone, then bytes on its descriptor. */
+/* Raw peers: the transport alone, and bytes in it. */
 di_listener *raw_listen(test_fixture *fixture);
 di_connection *raw_accept(di_listener *listener);
 di_connection *raw_connect(const test_fixture *fixture);
 void raw_close(di_connection *connection);
+/* Waits until receive or send (enum di_wants) can go on, 10 s at most. */
+void raw_await(di_connection *connection, unsigned wants);
 void raw_send(di_connection *connection, const void *bytes, size_t size);
 /* Reads exactly `size` bytes; false where the stream ends before. Fails the test after 10 s. */
 bool raw_read(di_connection *connection, void *bytes, size_t size);
+/* Whether something is there, or the end. */
+bool raw_has(di_connection *connection);
+/* Sends no more. */
+void raw_end(di_connection *connection);
 /* Whether the peer has closed: waits for the end of the stream. */
 bool raw_ended(di_connection *connection);
 /* Sends one record in a single fragment. */

@@ -232,8 +232,8 @@ void large_results_behind_each_other(test_fixture *fixture)
             size_t size;
             uint8_t *reply = make_record(&expected[i].drawn.list, xid + i, true, &size);
             for (size_t sent = 0; sent < size;) {
-                ssize_t went =
-                    send(peer->descriptor, reply + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t went = send(di_connection_descriptor(peer), reply + sent, size - sent,
+                                    MSG_DONTWAIT | MSG_NOSIGNAL);
                 if (went > 0)
                     sent += (size_t)went;
                 else
@@ -259,7 +259,8 @@ static size_t take_some(di_connection *peer, const uint8_t *expected, size_t siz
 {
     static uint8_t bytes[70000];
     size_t most = draw(seed) % 4 ? 1 + draw(seed) % 3000 : sizeof bytes;
-    ssize_t got = recv(peer->descriptor, bytes, most < size ? most : size, MSG_DONTWAIT);
+    ssize_t got =
+        recv(di_connection_descriptor(peer), bytes, most < size ? most : size, MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return 0;
     assert_true(got > 0);
@@ -290,11 +291,12 @@ void a_slow_server_gets_every_byte(test_fixture *fixture)
     dari_client *client =
         fixture_connect(fixture, &(dari_client_options){.queued_max = (size_t)64 << 20});
     di_connection *peer = raw_accept(listener);
-    set_buffer(peer->descriptor, SO_RCVBUF, RECEIVE_BUFFER);
+    set_buffer(di_connection_descriptor(peer), SO_RCVBUF, RECEIVE_BUFFER);
     for (int round = 0; round < ROUNDS; round++) {
         uint8_t *records[2];
         size_t sizes[2];
-        set_buffer(client->channel.connection->descriptor, SO_SNDBUF, 2000 + draw(&seed) % 100000);
+        set_buffer(di_connection_descriptor(client->channel.connection), SO_SNDBUF,
+                   2000 + draw(&seed) % 100000);
         for (int i = 0; i < 2; i++) {
             drawn_list drawn;
             draw_list(&drawn, &seed);
@@ -331,7 +333,7 @@ static void serve_slowly(test_fixture *fixture)
     set_buffer(fixture->server->addresses->listener->descriptor, SO_SNDBUF, 30000);
     fixture_start(fixture);
     di_connection *peer = raw_connect(fixture);
-    set_buffer(peer->descriptor, SO_RCVBUF, RECEIVE_BUFFER);
+    set_buffer(di_connection_descriptor(peer), SO_RCVBUF, RECEIVE_BUFFER);
     for (uint32_t round = 0; round < ROUNDS; round++) {
         drawn_list drawn;
         size_t call_size, reply_size;
@@ -341,12 +343,12 @@ static void serve_slowly(test_fixture *fixture)
         size_t sent = 0;
         /* Two calls, which are the same: their replies come one after the other. */
         for (size_t taken = 0; taken < 2 * reply_size;) {
-            struct pollfd one = {.fd = peer->descriptor, .events = POLLIN};
+            struct pollfd one = {.fd = di_connection_descriptor(peer), .events = POLLIN};
             size_t left = 2 * call_size - sent;
             size_t begin = sent % call_size, most = call_size - begin;
             if (left > 0) {
-                ssize_t went =
-                    send(peer->descriptor, call + begin, most, MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t went = send(di_connection_descriptor(peer), call + begin, most,
+                                    MSG_DONTWAIT | MSG_NOSIGNAL);
                 sent += went > 0 ? (size_t)went : 0;
                 left = 2 * call_size - sent;
             }

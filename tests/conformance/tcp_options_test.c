@@ -83,7 +83,8 @@ static int option_of(const di_channel *channel, int level, int name)
 {
     int value = -1;
     socklen_t size = sizeof value;
-    assert_int_equal(getsockopt(channel->connection->descriptor, level, name, &value, &size), 0);
+    assert_int_equal(
+        getsockopt(di_connection_descriptor(channel->connection), level, name, &value, &size), 0);
     return value;
 }
 
@@ -96,8 +97,9 @@ static unsigned local_port(const dari_client *client)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
-    assert_int_equal(
-        getsockname(client->channel.connection->descriptor, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(getsockname(di_connection_descriptor(client->channel.connection),
+                                 (struct sockaddr *)&address, &size),
+                     0);
     return ntohs(address.sin_port);
 }
 
@@ -220,7 +222,8 @@ static void keepalive_of_a_socket_handed_in(void **state)
     di_connection *accepted = raw_accept(listener);
     int value = -1;
     socklen_t size = sizeof value;
-    assert_int_equal(getsockopt(accepted->descriptor, SOL_SOCKET, SO_KEEPALIVE, &value, &size), 0);
+    assert_int_equal(
+        getsockopt(di_connection_descriptor(accepted), SOL_SOCKET, SO_KEEPALIVE, &value, &size), 0);
     assert_int_equal(value, 0);
     raw_close(accepted);
     raw_close(peer);

@@ -297,8 +297,9 @@ static void messages_are_not_delayed(void **state)
     for (int i = 0; i < 2; i++) {
         int value = 0;
         socklen_t size = sizeof value;
-        assert_int_equal(getsockopt(sides[i]->descriptor, IPPROTO_TCP, TCP_NODELAY, &value, &size),
-                         0);
+        assert_int_equal(
+            getsockopt(di_connection_descriptor(sides[i]), IPPROTO_TCP, TCP_NODELAY, &value, &size),
+            0);
         assert_true(value);
         raw_close(sides[i]);
     }

@@ -562,14 +562,14 @@ static void a_broken_socket_is_replaced(void **state)
     serve(&fixture);
     dari_client *client = fixture_connect(&fixture, NULL);
     assert_int_equal(add_1(client, &(pair){1, 2}, &sum, NULL), 0);
-    shutdown(client->channel.connection->descriptor, SHUT_RDWR);
+    shutdown(di_connection_descriptor(client->channel.connection), SHUT_RDWR);
     assert_int_equal(add_1(client, &(pair){2, 2}, &sum, &call), DARI_ERRNO);
     assert_int_equal(call.system_error, EPIPE);
     assert_false(call.may_have_run);
     assert_int_equal(add_1(client, &(pair){3, 2}, &sum, &call), 0);
     assert_int_equal(sum, 5);
     assert_int_equal(dari_client_idempotent(client, &echo_1_interface, ADD), 0);
-    shutdown(client->channel.connection->descriptor, SHUT_RDWR);
+    shutdown(di_connection_descriptor(client->channel.connection), SHUT_RDWR);
     assert_int_equal(add_1(client, &(pair){4, 2}, &sum, &call), 0);
     assert_int_equal(sum, 6);
     dari_call_end(&call);
@@ -593,7 +593,7 @@ static void a_call_on_the_next_socket_is_sent_again(void **state)
     await_datagram(client, server);
     size_t size = take(server, first, sizeof first, &from);
     in_port_t old = from.sin_port;
-    shutdown(client->channel.connection->descriptor, SHUT_RDWR);
+    shutdown(di_connection_descriptor(client->channel.connection), SHUT_RDWR);
     for (int i = 0; i < 3; i++) {
         await_datagram(client, server);
         assert_int_equal(take(server, again, sizeof again, &from), size);

@@ -489,7 +489,7 @@ static void noise(void **state)
             bytes[(random >> 8) % size] ^= (uint8_t)(random >> 24);
         }
         raw_send(peer, bytes, size);
-        shutdown(peer->descriptor, SHUT_WR);
+        raw_end(peer);
         while (raw_read(peer, bytes, 1))
             continue;
         raw_close(peer);

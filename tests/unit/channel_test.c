@@ -88,7 +88,7 @@ static const di_connection_ops message_ops = {.keeps_boundaries = true, LOOPBACK
 
 static void begin(loopback_connection *self, di_channel *channel, const di_connection_ops *ops)
 {
-    *self = (loopback_connection){.head = {.ops = ops, .descriptor = -1}, .room = SIZE_MAX};
+    *self = (loopback_connection){.head = {.ops = ops}, .room = SIZE_MAX};
     di_buffer_init(&self->out, 1 << 20);
     di_buffer_init(&self->in, 1 << 20);
     di_channel_init(channel, &self->head, 2000);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Spinning: looking again and again for what a peer may write into memory at any moment, before
+ * sleeping, which costs both sides system calls.
+ *
+ * A spin that finds nothing was for nothing, and where both sides share a processor each one is:
+ * after two of them in a row spinning is left out, for twice as many waits each time. One thread at
+ * a time. */
+#ifndef DI_LOOP_SPIN_H
+#define DI_LOOP_SPIN_H
+
+#include <dari/spin.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The longest spin: what waking a process on another processor costs. */
+#define DI_SPIN_NS UINT64_C(50000)
+/* With DARI_SPIN_LATENCY. */
+#define DI_SPIN_LATENCY_NS UINT64_C(10000000)
+/* The most waits without spinning in a row. */
+#define DI_SPIN_SKIPS_MAX 1024u
+
+typedef struct di_spin {
+    enum dari_spin policy;
+    unsigned misses; /* spins in a row that found nothing */
+    unsigned skips;  /* waits that are still to be left out */
+} di_spin;
+
+/* Looks until `look` says true, for `most_ns` at most. Returns whether it did. */
+bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, uint64_t most_ns);
+
+#endif

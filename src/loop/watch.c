@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/watch.h"
+
+#include <dari/error.h>
+
+#include <errno.h>
+
+_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLHUP == EPOLLHUP &&
+                   POLLERR == EPOLLERR,
+               "events of poll are events of epoll");
+
+static short events_of(const di_watch *watch, unsigned wants)
+{
+    int events = (wants & DI_WANTS_RECEIVE ? watch->to_receive : 0) |
+                 (wants & DI_WANTS_SEND ? watch->to_send : 0);
+    return (short)events;
+}
+
+static int control(int epoll, int operation, const di_watch *watch, unsigned wants,
+                   epoll_data_t data)
+{
+    struct epoll_event event = {.events = (uint32_t)events_of(watch, wants), .data = data};
+    return epoll_ctl(epoll, operation, watch->descriptor, &event) < 0 ? DARI_ERRNO : 0;
+}
+
+int di_watches_add(int epoll, const di_connection *connection, unsigned wants, epoll_data_t data)
+{
+    for (unsigned i = 0; i < connection->watch_count; i++) {
+        if (control(epoll, EPOLL_CTL_ADD, &connection->watches[i], wants, data) < 0) {
+            int cause = errno;
+            while (i-- > 0)
+                epoll_ctl(epoll, EPOLL_CTL_DEL, connection->watches[i].descriptor, NULL);
+            errno = cause;
+            return DARI_ERRNO;
+        }
+    }
+    return 0;
+}
+
+int di_watches_change(int epoll, const di_connection *connection, unsigned had, unsigned wants,
+                      epoll_data_t data)
+{
+    for (unsigned i = 0; i < connection->watch_count; i++) {
+        const di_watch *watch = &connection->watches[i];
+        if (events_of(watch, had) != events_of(watch, wants) &&
+            control(epoll, EPOLL_CTL_MOD, watch, wants, data) < 0)
+            return DARI_ERRNO;
+    }
+    return 0;
+}
+
+void di_watches_remove(int epoll, const di_connection *connection)
+{
+    for (unsigned i = 0; i < connection->watch_count; i++)
+        epoll_ctl(epoll, EPOLL_CTL_DEL, connection->watches[i].descriptor, NULL);
+}
+
+nfds_t di_watches_list(const di_connection *connection, unsigned wants, struct pollfd *ret_list)
+{
+    for (unsigned i = 0; i < connection->watch_count; i++) {
+        const di_watch *watch = &connection->watches[i];
+        short events = events_of(watch, wants);
+        ret_list[i] = (struct pollfd){.fd = events ? watch->descriptor : -1, .events = events};
+    }
+    return connection->watch_count;
+}
+
+unsigned di_watches_told(const di_connection *connection, unsigned wants, const struct pollfd *list)
+{
+    unsigned told = 0;
+    for (unsigned i = 0; i < connection->watch_count; i++) {
+        const di_watch *watch = &connection->watches[i];
+        int events = list[i].revents;
+        if (events & ~watch->to_send || events & watch->to_receive)
+            told |= DI_WANTS_RECEIVE;
+        if (events & (watch->to_send | POLLERR | POLLHUP))
+            told |= DI_WANTS_SEND;
+    }
+    return told & wants;
+}
