@@ -9,13 +9,24 @@
 #include <string.h>
 #include <strings.h>
 
+static void write_indent(di_c_writer *writer)
+{
+    static const char blanks[] = "                                ";
+    size_t left = 4 * (size_t)writer->indent;
+    while (left) {
+        size_t size = left < sizeof blanks - 1 ? left : sizeof blanks - 1;
+        di_text_append(writer->out, blanks, size);
+        left -= size;
+    }
+}
+
 void di_c_line(di_c_writer *writer, const char *format, ...)
 {
     size_t before = writer->out->size;
     if (*format == '}')
         writer->indent--;
     if (*format && *format != '#')
-        di_text_format(writer->out, "%*s", (int)(4 * writer->indent), "");
+        write_indent(writer);
     va_list arguments;
     va_start(arguments, format);
     di_text_vformat(writer->out, format, arguments);
@@ -28,21 +39,19 @@ void di_c_line(di_c_writer *writer, const char *format, ...)
 
 char *di_c_string(di_c_writer *writer, const char *format, ...)
 {
-    char buffer[256];
-    va_list arguments, again;
+    di_text *text = &writer->scratch;
+    text->size = 0;
+    va_list arguments;
     va_start(arguments, format);
-    va_copy(again, arguments);
-    int size = vsnprintf(buffer, sizeof buffer, format, arguments);
-    char *string = size < 0 ? NULL : dari_arena_take(writer->arena, (size_t)size + 1);
-    if (!string)
-        writer->failed = true;
-    else if ((size_t)size < sizeof buffer)
-        memcpy(string, buffer, (size_t)size + 1);
-    else
-        vsnprintf(string, (size_t)size + 1, format, again);
-    va_end(again);
+    di_text_vformat(text, format, arguments);
     va_end(arguments);
-    return string ? string : writer->empty;
+    char *string = text->failed ? NULL : dari_arena_take(writer->arena, text->size + 1);
+    if (!string) {
+        writer->failed = true;
+        return writer->empty;
+    }
+    memcpy(string, text->data, text->size + 1);
+    return string;
 }
 
 static int compare_words(const void *left, const void *right)

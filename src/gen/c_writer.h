@@ -14,6 +14,7 @@ typedef struct di_c_writer {
     di_text *out;
     const di_emit_c_options *options;
     dari_arena *arena; /* of names and paths made on the way */
+    di_text scratch;   /* di_c_string */
     unsigned indent;
     bool failed;                /* memory ran out */
     char empty[1];              /* what stands for a string then */

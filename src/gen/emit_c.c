@@ -426,6 +426,7 @@ int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *he
         if (writer.failed || header->failed || source->failed)
             status = DARI_NO_MEMORY;
     }
+    di_text_free(&writer.scratch);
     dari_arena_end(&arena);
     return status;
 }
