@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/text.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,4 +140,12 @@ void di_text_free(di_text *text)
 {
     free(text->data);
     *text = (di_text){0};
+}
+
+uint32_t di_text_hash(const char *data, size_t size)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)data[i]) * 16777619u;
+    return hash;
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A zeroed di_text is empty and ready. */
 typedef struct di_text {
@@ -21,5 +22,8 @@ void di_text_format(di_text *text, const char *format, ...) __attribute__((forma
 void di_text_vformat(di_text *text, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 void di_text_free(di_text *text);
+
+/* A number that tells most texts apart. Who chooses texts can choose such that it does not. */
+uint32_t di_text_hash(const char *data, size_t size);
 
 #endif

@@ -16,6 +16,7 @@
 /* A name of the file's scope in C, and where it comes from. */
 typedef struct c_name {
     const char *name;
+    uint32_t hash; /* of the name */
     di_position position;
     const char *what;
 } c_name;
@@ -40,7 +41,12 @@ static void add(name_list *list, const char *name, di_position position, const c
         list->items = items;
         list->room = room;
     }
-    list->items[list->count++] = (c_name){name, position, what};
+    list->items[list->count++] = (c_name){
+        .name = name,
+        .hash = di_text_hash(name, strlen(name)),
+        .position = position,
+        .what = what,
+    };
 }
 
 static void add_type(name_list *list, const di_type *type, const char *what)
@@ -142,8 +148,9 @@ static void describe(di_clash *clash, const c_name *first, const c_name *second)
 }
 
 /* The first two definitions that share a name. */
-static int find_pair(const name_list *list, di_clash *ret_clash)
+static int find_pair(name_list *list, di_clash *ret_clash)
 {
+    qsort(list->items, list->count, sizeof *list->items, compare);
     for (size_t i = 1; i < list->count; i++) {
         const c_name *first = &list->items[i - 1], *second = &list->items[i];
         bool shared = first->what == plain_codec && second->what == plain_codec;
@@ -197,12 +204,37 @@ static int find_member_pair(di_c_writer *writer, const di_type *type, di_clash *
             continue;
         for (const di_declaration *other = type->members; other; other = other->next)
             if (other->name && !strcmp(other->name, name)) {
-                describe(ret_clash, &(c_name){name, one->position, "member"},
-                         &(c_name){name, other->position, "member"});
+                describe(ret_clash, &(c_name){.position = one->position, .what = "member"},
+                         &(c_name){.name = name, .position = other->position, .what = "member"});
                 return DARI_INVALID;
             }
     }
     return 0;
+}
+
+/* Whether two of the names have the same hash, which is rare where no names are the same: a table
+ * is made faster than an order. */
+static bool may_clash(const name_list *list)
+{
+    size_t size = 64;
+    while (size < 2 * list->count)
+        size *= 2;
+    const c_name **slots = calloc(size, sizeof *slots);
+    bool found = !slots;
+    for (size_t i = 0; i < list->count && !found; i++) {
+        const c_name *name = &list->items[i];
+        size_t at = name->hash & (size - 1);
+        bool shared = false;
+        for (; slots[at] && !found && !shared; at = (at + 1) & (size - 1)) {
+            bool same = slots[at]->hash == name->hash;
+            shared = same && name->what == plain_codec && slots[at]->what == plain_codec;
+            found = same && !shared;
+        }
+        if (!shared && !found)
+            slots[at] = name;
+    }
+    free(slots);
+    return found;
 }
 
 int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clash)
@@ -210,11 +242,9 @@ int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clas
     name_list list = {.writer = writer};
     int status = 0;
     collect(&list, unit);
-    if (list.count)
-        qsort(list.items, list.count, sizeof *list.items, compare);
     if (list.failed || writer->failed)
         status = DARI_NO_MEMORY;
-    else
+    else if (may_clash(&list))
         status = find_pair(&list, ret_clash);
     for (const di_definition *d = unit->definitions; d && !status; d = d->next)
         if (!d->included) {
@@ -223,5 +253,6 @@ int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clas
                 status = find_member_pair(writer, d->type, ret_clash);
         }
     free(list.items);
+    di_c_forget(writer);
     return status;
 }

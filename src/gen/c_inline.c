@@ -102,8 +102,8 @@ static bool is_own(const di_definition *d)
 void di_c_find_inline(di_c_writer *writer, const di_unit *unit)
 {
     inline_set set = {0};
-    if (di_type_set_make(writer->arena, unit, is_own, &set.own) == 0)
-        set.chosen = dari_arena_take(writer->arena, set.own.count * sizeof *set.chosen);
+    if (di_type_set_make(writer->tables, unit, is_own, &set.own) == 0)
+        set.chosen = dari_arena_take(writer->tables, set.own.count * sizeof *set.chosen);
     if (!set.chosen) {
         writer->failed = true;
         return;

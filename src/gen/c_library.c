@@ -9,7 +9,8 @@
 
 static int compare(const void *name, const void *entry)
 {
-    return strcmp(name, *(const char *const *)entry);
+    const char *a = name, *b = *(const char *const *)entry;
+    return *a != *b ? *a - *b : strcmp(a, b);
 }
 
 #define IS_AMONG(names, name) \

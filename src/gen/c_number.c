@@ -10,6 +10,7 @@
 /* A name that somebody wants in C's one scope. */
 typedef struct wanted_name {
     const char *name;
+    uint32_t hash;     /* of the name */
     const void *owner; /* the program, version or procedure; NULL for another definition */
     size_t place;      /* in the file */
     uint32_t number;
@@ -26,7 +27,8 @@ static void add(name_list *list, const char *name, const void *owner, uint32_t n
     if (di_c_is_library_name(name) || di_c_is_library_type(name))
         owner = NULL;
     if (list->items)
-        list->items[list->count] = (wanted_name){name, owner, list->count, number};
+        list->items[list->count] =
+            (wanted_name){name, di_text_hash(name, strlen(name)), owner, list->count, number};
     list->count++;
 }
 
@@ -62,10 +64,13 @@ static void collect(name_list *list, const di_unit *unit)
         add_definition(list, d);
 }
 
+/* Equal names together, in the order of their places. */
 static int compare_names(const void *left, const void *right)
 {
     const wanted_name *a = left, *b = right;
-    int order = strcmp(a->name, b->name);
+    int order = (a->hash > b->hash) - (a->hash < b->hash);
+    if (!order)
+        order = strcmp(a->name, b->name);
     return order ? order : (a->place > b->place) - (a->place < b->place);
 }
 
@@ -90,8 +95,8 @@ di_c_numbers di_c_numbers_make(di_c_writer *writer, const di_unit *unit)
     di_c_numbers numbers = {0};
     name_list list = {0};
     collect(&list, unit);
-    list.items = dari_arena_take(writer->arena, list.count * sizeof *list.items);
-    numbers.owners = dari_arena_take(writer->arena, list.count * sizeof *numbers.owners);
+    list.items = dari_arena_take(writer->tables, list.count * sizeof *list.items);
+    numbers.owners = dari_arena_take(writer->tables, list.count * sizeof *numbers.owners);
     if (!list.items || !numbers.owners) {
         writer->failed = true;
         return numbers;

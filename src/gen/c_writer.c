@@ -54,9 +54,15 @@ char *di_c_string(di_c_writer *writer, const char *format, ...)
     return string;
 }
 
+void di_c_forget(di_c_writer *writer)
+{
+    dari_arena_reset(writer->arena);
+}
+
 static int compare_words(const void *left, const void *right)
 {
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
+    const char *a = *(const char *const *)left, *b = *(const char *const *)right;
+    return *a != *b ? *a - *b : strcmp(a, b);
 }
 
 #define IS_AMONG(list, word) \

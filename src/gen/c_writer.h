@@ -13,8 +13,9 @@
 typedef struct di_c_writer {
     di_text *out;
     const di_emit_c_options *options;
-    dari_arena *arena; /* of names and paths made on the way */
-    di_text scratch;   /* di_c_string */
+    dari_arena *tables; /* of what lasts */
+    dari_arena *arena;  /* of what is made on the way, until di_c_forget: names, paths, atoms */
+    di_text scratch;    /* di_c_string */
     unsigned indent;
     bool failed;                /* memory ran out */
     char empty[1];              /* what stands for a string then */
@@ -30,6 +31,10 @@ void di_c_line(di_c_writer *writer, const char *format, ...) __attribute__((form
 /* A string made in the writer's arena; where memory is out, one that stays empty. */
 char *di_c_string(di_c_writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Gives back all that was made in the writer's arena: behind each definition, so that a long file
+ * needs no more memory than a short one. */
+void di_c_forget(di_c_writer *writer);
 
 /* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name.
  */

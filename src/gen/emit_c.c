@@ -45,9 +45,9 @@ typedef struct type_order {
 static void order_make(type_order *order, di_c_writer *writer, const di_unit *unit)
 {
     *order = (type_order){0};
-    writer->failed |= di_type_set_make(writer->arena, unit, is_own_type, &order->own) < 0;
-    order->begun = dari_arena_take(writer->arena, order->own.count * sizeof *order->begun);
-    order->steps = dari_arena_take(writer->arena, order->own.count * sizeof *order->steps);
+    writer->failed |= di_type_set_make(writer->tables, unit, is_own_type, &order->own) < 0;
+    order->begun = dari_arena_take(writer->tables, order->own.count * sizeof *order->begun);
+    order->steps = dari_arena_take(writer->tables, order->own.count * sizeof *order->steps);
     if (!order->begun || !order->steps) {
         writer->failed = true;
         *order = (type_order){0};
@@ -201,6 +201,7 @@ static void write_definitions(di_c_writer *writer, const di_unit *unit)
             write_include(writer, d->text);
             break;
         }
+        di_c_forget(writer);
     }
 }
 
@@ -310,27 +311,37 @@ static void each_type(di_c_writer *writer, const di_unit *unit,
             continue;
         if (is_own_type(d))
             write(writer, d->type);
+        di_c_forget(writer);
         if (d->kind != DI_DEFINE_PROGRAM)
             continue;
         for (const di_version *v = d->program->versions; v; v = v->next)
             for (const di_procedure *p = v->procedures; p; p = p->next)
                 if (p->arguments && p->arguments->next)
                     write(writer, di_c_argument(writer, p, v)->type);
+        di_c_forget(writer);
     }
 }
 
-/* "DARI_GENERATED_CALC_1234ABCD_H": two files may have the same name, so what they say is part of
- * it. */
-static const char *guard(di_c_writer *writer, const di_text *body)
+/* Calls `write` for every program of this file. */
+static void each_program(di_c_writer *writer, const di_unit *unit,
+                         void (*write)(di_c_writer *writer, const di_program *program))
 {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < body->size; i++)
-        hash = (hash ^ (uint8_t)body->data[i]) * 16777619u;
+    for (const di_definition *d = unit->definitions; d; d = d->next) {
+        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
+            write(writer, d->program);
+        di_c_forget(writer);
+    }
+}
+
+/* The lines with the guard, "DARI_GENERATED_CALC_1234ABCD_H": two files may have the same name, so
+ * what they say is part of it. They are as long for every hash. */
+static const char *guard(di_c_writer *writer, uint32_t hash)
+{
     char *name = di_c_string(writer, "DARI_GENERATED_%s%s_%08X_H", writer->options->prefix,
                              writer->options->stem, hash);
     for (char *at = name; *at; at++)
         *at = isalnum((unsigned char)*at) ? (char)toupper((unsigned char)*at) : '_';
-    return name;
+    return di_c_string(writer, "#ifndef %s\n#define %s\n", name, name);
 }
 
 static const char *file_name(const di_unit *unit)
@@ -361,13 +372,9 @@ static void write_header_body(di_c_writer *writer, const di_unit *unit)
             di_c_declare_type(writer, d->type);
     write_definitions(writer, unit);
     each_type(writer, unit, extern_parts);
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
-            extern_arguments(writer, d->program);
+    each_program(writer, unit, extern_arguments);
     each_type(writer, unit, codec_prototypes);
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
-            di_c_program_prototypes(writer, d->program);
+    each_program(writer, unit, di_c_program_prototypes);
     di_c_line(writer, "%s", "");
     di_c_line(writer, "#ifdef __cplusplus");
     di_text_format(writer->out, "}\n");
@@ -377,21 +384,19 @@ static void write_header_body(di_c_writer *writer, const di_unit *unit)
 static void write_header(di_c_writer *writer, const di_unit *unit)
 {
     di_text *header = writer->out;
-    di_text body = {0};
-    writer->out = &body;
-    write_header_body(writer, unit);
-    writer->out = header;
-    writer->failed |= body.failed;
-    const char *name = guard(writer, &body);
     di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
               file_name(unit));
-    di_c_line(writer, "#ifndef %s", name);
-    di_c_line(writer, "#define %s", name);
-    di_c_line(writer, "%s", "");
-    di_text_append(header, body.data, body.size);
+    size_t start = header->size;
+    di_text_format(header, "%s\n", guard(writer, 0));
+    size_t body = header->size;
+    write_header_body(writer, unit);
+    size_t end = header->size;
     di_c_line(writer, "%s", "");
     di_c_line(writer, "#endif");
-    di_text_free(&body);
+    if (writer->failed || header->failed)
+        return;
+    const char *lines = guard(writer, di_text_hash(header->data + body, end - body));
+    memcpy(header->data + start, lines, strlen(lines));
 }
 
 static void write_source(di_c_writer *writer, const di_unit *unit)
@@ -407,16 +412,14 @@ static void write_source(di_c_writer *writer, const di_unit *unit)
     each_type(writer, unit, inline_prototypes);
     each_type(writer, unit, codec_functions);
     di_c_static_codecs(writer, unit);
-    for (const di_definition *d = unit->definitions; d; d = d->next)
-        if (d->kind == DI_DEFINE_PROGRAM && !d->included)
-            di_c_program_functions(writer, d->program);
+    each_program(writer, unit, di_c_program_functions);
 }
 
 int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
               di_text *source, di_clash *ret_clash)
 {
-    dari_arena arena = {0};
-    di_c_writer writer = {.out = header, .options = options, .arena = &arena};
+    dari_arena tables = {0}, arena = {0};
+    di_c_writer writer = {.out = header, .options = options, .tables = &tables, .arena = &arena};
     di_c_find_inline(&writer, unit);
     int status = di_c_find_clash(&writer, unit, ret_clash);
     if (!status) {
@@ -428,5 +431,6 @@ int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *he
     }
     di_text_free(&writer.scratch);
     dari_arena_end(&arena);
+    dari_arena_end(&tables);
     return status;
 }

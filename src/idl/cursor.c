@@ -9,26 +9,26 @@ void di_add_item(di_parser *p, di_syntax_item item)
     p->tail = &added->next;
 }
 
+/* A `%` line or an include as an item. */
+static void add_aside(di_parser *p, const di_token *token)
+{
+    bool pass = token->kind == DI_TOKEN_PASS;
+    di_add_item(p, (di_syntax_item){.span = token->span,
+                                    .kind = pass ? DI_SYNTAX_PASS : DI_SYNTAX_INCLUDE,
+                                    .text = token->text,
+                                    .environments = pass ? token->environments : 0});
+}
+
 /* Goes over `%` lines and includes, which are items wherever they stand. An include within a
  * definition is part of that definition. */
 static void settle(di_parser *p)
 {
     for (;; p->at++) {
         p->at = di_token_follow(p->at);
-        di_syntax_item item = {.span = p->at->span};
-        if (p->at->kind == DI_TOKEN_PASS) {
-            item.kind = DI_SYNTAX_PASS;
-            item.text = p->at->text;
-            item.environments = p->at->environments;
-        } else if (p->at->kind == DI_TOKEN_INCLUDE) {
-            item.kind = DI_SYNTAX_INCLUDE;
-            item.text = p->at->text;
-            if (p->inside)
-                continue;
-        } else {
+        if (p->at->kind != DI_TOKEN_PASS && p->at->kind != DI_TOKEN_INCLUDE)
             return;
-        }
-        di_add_item(p, item);
+        if (p->at->kind == DI_TOKEN_PASS || !p->inside)
+            add_aside(p, p->at);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "idl/name.h"
 
+#include "base/text.h"
 #include "idl/compilation.h"
 
 #include <string.h>
@@ -35,14 +36,6 @@ static const struct {
     {"short", DI_WORD_SHORT},
 };
 
-static uint32_t hash_of(const char *text, size_t length)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-    return hash;
-}
-
 static void insert(di_name_table *table, di_name *name)
 {
     size_t at = name->hash & (table->size - 1);
@@ -66,7 +59,7 @@ static void enlarge(di_compilation *compilation)
 di_name *di_name_of(di_compilation *compilation, const char *text, size_t length)
 {
     di_name_table *table = &compilation->names;
-    uint32_t hash = hash_of(text, length);
+    uint32_t hash = di_text_hash(text, length);
     for (size_t at = hash & (table->size - 1); table->slots[at];
          at = (at + 1) & (table->size - 1)) {
         di_name *name = table->slots[at];
