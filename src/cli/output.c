@@ -70,6 +70,17 @@ bool di_output_write(di_output_set *set, const char *directory, const char *stem
     return write_and_close(descriptor, text) || fail(set, file->path, errno);
 }
 
+/* Renames a file to its final path. An older one there is swapped with it and then removed, since
+ * some file systems bring a file that replaces another to the disk at once, which takes them longer
+ * than the rest takes us. */
+static bool put_in_place(const di_output *file)
+{
+    if (renameat2(AT_FDCWD, file->temporary, AT_FDCWD, file->path, RENAME_EXCHANGE) < 0)
+        return rename(file->temporary, file->path) == 0;
+    unlink(file->temporary);
+    return true;
+}
+
 bool di_output_commit(di_output_set *set)
 {
     /* What rename would refuse is found before the first one. */
@@ -79,7 +90,7 @@ bool di_output_commit(di_output_set *set)
             return fail(set, set->files[i].path, EISDIR);
     for (unsigned i = 0; i < set->count; i++) {
         di_output *file = &set->files[i];
-        if (rename(file->temporary, file->path) < 0)
+        if (!put_in_place(file))
             return fail(set, file->path, errno);
         free(file->temporary);
         file->temporary = NULL;
