@@ -53,7 +53,7 @@ void di_text_append(di_text *text, const char *data, size_t size)
 
 static void append_number(di_text *text, uint64_t number)
 {
-    char digits[20]; /* UINT64_MAX has as many */
+    char digits[20]; /* as many as UINT64_MAX has */
     size_t at = sizeof digits;
     do {
         digits[--at] = (char)('0' + number % 10);
@@ -67,6 +67,7 @@ static void append_number(di_text *text, uint64_t number)
 static const char *append_directive(di_text *text, const char *at, va_list *arguments)
 {
     const char *string;
+    int number;
     switch (*at++) {
     case 's':
         string = va_arg(*arguments, const char *);
@@ -76,6 +77,12 @@ static const char *append_directive(di_text *text, const char *at, va_list *argu
         return at;
     case 'u':
         append_number(text, va_arg(*arguments, unsigned));
+        return at;
+    case 'd':
+        number = va_arg(*arguments, int);
+        if (number < 0)
+            append(text, "-", 1);
+        append_number(text, number < 0 ? -(uint64_t)number : (uint64_t)number);
         return at;
     case 'l':
         if (*at != 'u')
@@ -87,8 +94,8 @@ static const char *append_directive(di_text *text, const char *at, va_list *argu
     }
 }
 
-/* Generated code is formatted by little more than `%s` and `%u`, for which printf is slow. Returns
- * whether there was nothing else in the format. */
+/* Generated code is formatted by little more than `%s`, `%u` and `%d`, for which printf is slow.
+ * Returns whether there was nothing else in the format. */
 static bool format_plainly(di_text *text, const char *format, va_list *arguments)
 {
     while (format) {

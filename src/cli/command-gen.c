@@ -215,27 +215,44 @@ static void describe_dependencies(const di_idl *idl, const di_output_set *output
     di_text_format(text, "\n");
 }
 
-/* Outputs are rewritten even where they stay as they are: one that kept its old time would make a
- * build run this again and again. */
-static bool write_files(const arguments *from, const di_idl *idl, const char *stem,
-                        const di_text *header, const di_text *source)
+/* What is being written, and the numbers of its files. */
+typedef struct emission {
+    const arguments *from;
+    const char *stem;
+    di_output_set outputs;
+} emission;
+
+enum { OUTPUT_HEADER, OUTPUT_SOURCE, OUTPUT_DEPENDENCIES };
+
+/* Nothing is opened before there is something to write. */
+static bool take_source(void *context, const char *data, size_t size)
 {
-    di_output_set outputs = {0};
-    di_text dependencies = {0};
-    bool written = di_output_write(&outputs, from->directory, stem, ".h", header) &&
-                   di_output_write(&outputs, from->directory, stem, ".c", source);
-    if (written && from->dependencies) {
-        describe_dependencies(idl, &outputs, &dependencies);
-        written = !dependencies.failed &&
-                  di_output_write(&outputs, from->directory, stem, ".d", &dependencies);
-    }
-    written = written && di_output_commit(&outputs);
-    if (!written)
-        fprintf(stderr, "dari gen: %s\n",
-                outputs.error.size ? outputs.error.data : "out of memory");
-    di_text_free(&dependencies);
-    di_output_free(&outputs);
+    emission *to = context;
+    const char *directory = to->from->directory;
+    if (!to->outputs.count && !(di_output_open(&to->outputs, directory, to->stem, ".h") &&
+                                di_output_open(&to->outputs, directory, to->stem, ".c")))
+        return false;
+    return di_output_append(&to->outputs, OUTPUT_SOURCE, data, size);
+}
+
+static bool write_dependencies(emission *to, const di_idl *idl)
+{
+    di_text text = {0};
+    describe_dependencies(idl, &to->outputs, &text);
+    bool written = !text.failed &&
+                   di_output_open(&to->outputs, to->from->directory, to->stem, ".d") &&
+                   di_output_append(&to->outputs, OUTPUT_DEPENDENCIES, text.data, text.size);
+    di_text_free(&text);
     return written;
+}
+
+/* Writes what is left when the source is there. Outputs are rewritten even where they stay as they
+ * are: one that kept its old time would make a build run this again and again. */
+static bool finish(emission *to, const di_idl *idl, const di_text *header)
+{
+    return di_output_append(&to->outputs, OUTPUT_HEADER, header->data, header->size) &&
+           (!to->from->dependencies || write_dependencies(to, idl)) &&
+           di_output_commit(&to->outputs);
 }
 
 static bool print_sizes(const di_idl *idl, const di_emit_c_options *options)
@@ -252,20 +269,21 @@ static bool print_sizes(const di_idl *idl, const di_emit_c_options *options)
 
 static bool emit(const arguments *from, const di_idl *idl, const di_emit_c_options *options)
 {
-    di_text header = {0}, source = {0};
+    di_text header = {0};
+    emission to = {.from = from, .stem = options->stem};
     di_clash clash;
-    int status = di_emit_c(di_idl_unit(idl), options, &header, &source, &clash);
-    bool done = false;
+    int status =
+        di_emit_c(di_idl_unit(idl), options, &header, &(di_emit_sink){take_source, &to}, &clash);
+    bool done = status == 0 && finish(&to, idl, &header);
     if (status == DARI_INVALID) {
         clash.error.next = clash.note.text ? &clash.note : NULL;
         print_diagnostics(&clash.error);
-    } else if (status < 0) {
-        no_memory();
-    } else {
-        done = write_files(from, idl, options->stem, &header, &source);
+    } else if (!done) {
+        fprintf(stderr, "dari gen: %s\n",
+                to.outputs.error.size ? to.outputs.error.data : "out of memory");
     }
     di_text_free(&header);
-    di_text_free(&source);
+    di_output_free(&to.outputs);
     return done;
 }
 

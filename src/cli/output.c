@@ -29,45 +29,46 @@ static bool fail(di_output_set *set, const char *path, int error)
     return false;
 }
 
-/* Whatever happens to the descriptor, it is closed. */
-static bool write_and_close(int descriptor, const di_text *text)
-{
-    mode_t mask = umask(0);
-    umask(mask);
-    bool written = fchmod(descriptor, 0666 & ~mask) == 0;
-    for (size_t at = 0; written && at < text->size;) {
-        ssize_t size = write(descriptor, text->data + at, text->size - at);
-        if (size >= 0)
-            at += (size_t)size;
-        else
-            written = errno == EINTR;
-    }
-    int error = errno;
-    if (close(descriptor) < 0 && written) {
-        written = false;
-        error = errno;
-    }
-    errno = error;
-    return written;
-}
-
-bool di_output_write(di_output_set *set, const char *directory, const char *stem,
-                     const char *ending, const di_text *text)
+bool di_output_open(di_output_set *set, const char *directory, const char *stem, const char *ending)
 {
     di_output *file = &set->files[set->count++];
+    file->descriptor = -1;
     file->path = di_output_path(directory, stem, ending);
     if (!file->path || asprintf(&file->temporary, "%s.XXXXXX", file->path) < 0) {
         file->temporary = NULL;
         return fail(set, stem, ENOMEM);
     }
-    int descriptor = mkostemp(file->temporary, O_CLOEXEC);
-    if (descriptor < 0) {
+    file->descriptor = mkostemp(file->temporary, O_CLOEXEC);
+    if (file->descriptor < 0) {
         int error = errno;
         free(file->temporary);
         file->temporary = NULL;
         return fail(set, file->path, error);
     }
-    return write_and_close(descriptor, text) || fail(set, file->path, errno);
+    mode_t mask = umask(0);
+    umask(mask);
+    return fchmod(file->descriptor, 0666 & ~mask) == 0 || fail(set, file->path, errno);
+}
+
+bool di_output_append(di_output_set *set, unsigned number, const char *data, size_t size)
+{
+    const di_output *file = &set->files[number];
+    for (size_t at = 0; at < size;) {
+        ssize_t written = write(file->descriptor, data + at, size - at);
+        if (written >= 0)
+            at += (size_t)written;
+        else if (errno != EINTR)
+            return fail(set, file->path, errno);
+    }
+    return true;
+}
+
+/* Whatever happens to the descriptor, it is closed. */
+static bool end_writing(di_output_set *set, di_output *file)
+{
+    int descriptor = file->descriptor;
+    file->descriptor = -1;
+    return close(descriptor) == 0 || fail(set, file->path, errno);
 }
 
 /* Renames a file to its final path. An older one there is swapped with it and then removed, since
@@ -83,6 +84,9 @@ static bool put_in_place(const di_output *file)
 
 bool di_output_commit(di_output_set *set)
 {
+    for (unsigned i = 0; i < set->count; i++)
+        if (!end_writing(set, &set->files[i]))
+            return false;
     /* What rename would refuse is found before the first one. */
     struct stat there;
     for (unsigned i = 0; i < set->count; i++)
@@ -102,6 +106,8 @@ void di_output_free(di_output_set *set)
 {
     for (unsigned i = 0; i < set->count; i++) {
         di_output *file = &set->files[i];
+        if (file->descriptor >= 0)
+            close(file->descriptor);
         if (file->temporary)
             unlink(file->temporary);
         free(file->temporary);

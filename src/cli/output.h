@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A set of files that appear together: each is written beside its final place, and all are renamed
- * once every byte of every one is there. */
+ * once every byte of every one is there. Functions that return bool return false on failure and
+ * leave set->error; files that exist stay as they are then. */
 #ifndef DI_CLI_OUTPUT_H
 #define DI_CLI_OUTPUT_H
 
@@ -12,7 +13,8 @@
 
 typedef struct di_output {
     char *path;      /* where it will be */
-    char *temporary; /* where it is until then; NULL: not written yet, or renamed */
+    char *temporary; /* where it is until then; NULL: not there yet, or renamed */
+    int descriptor;  /* of the temporary file while it is written, otherwise -1 */
 } di_output;
 
 /* A zeroed set is empty. Its owner frees it. */
@@ -22,12 +24,14 @@ typedef struct di_output_set {
     di_text error; /* the first failure, in one line */
 } di_output_set;
 
-/* Writes `text` for `directory`/`stem``ending`. Returns false and leaves set->error on failure; an
- * existing file stays as it is. */
-bool di_output_write(di_output_set *set, const char *directory, const char *stem,
-                     const char *ending, const di_text *text);
+/* Adds the file `directory`/`stem``ending` to the set. */
+bool di_output_open(di_output_set *set, const char *directory, const char *stem,
+                    const char *ending);
 
-/* Puts all files in place. */
+/* Appends to a file, by its number in the set. */
+bool di_output_append(di_output_set *set, unsigned file, const char *data, size_t size);
+
+/* Ends all files and puts them in place. */
 bool di_output_commit(di_output_set *set);
 
 /* Removes what was written and not committed, and frees the set's memory. */

@@ -59,12 +59,18 @@ void di_c_advance(di_c_body *body, uint64_t extra)
 
 void di_c_take_back(di_c_body *body, const char *condition, const char *consequence)
 {
-    int indent = (int)(4 * body->writer->indent);
-    const char *lines = di_c_string(body->writer, "%*s%s\n%*s%s\n", indent, "", condition,
-                                    indent + 4, "", consequence);
-    di_text *text = body->writer->out;
-    size_t size = strlen(lines);
-    if (text->size < size || strcmp(text->data + text->size - size, lines))
+    di_c_writer *writer = body->writer;
+    di_text *text = writer->out, lines = {0};
+    writer->out = &lines;
+    di_c_line(writer, "%s", condition);
+    di_c_line(writer, "    %s", consequence);
+    writer->out = text;
+    size_t size = lines.size;
+    bool there = !lines.failed && text->size >= size &&
+                 !memcmp(text->data + text->size - size, lines.data, size);
+    writer->failed |= lines.failed;
+    di_text_free(&lines);
+    if (!there)
         return;
     text->size -= size;
     text->data[text->size] = '\0';

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Text goes to a sink in parts of this size, so that it is still in the processor's cache. */
+#define SINK_SIZE ((size_t)64 << 10)
+
 static void write_indent(di_c_writer *writer)
 {
     static const char blanks[] = "                                ";
@@ -54,9 +57,19 @@ char *di_c_string(di_c_writer *writer, const char *format, ...)
     return string;
 }
 
+void di_c_empty(di_c_writer *writer)
+{
+    di_text *out = writer->out;
+    if (!writer->failed && !out->failed)
+        writer->failed = !writer->sink->write(writer->sink->context, out->data, out->size);
+    out->size = 0;
+}
+
 void di_c_forget(di_c_writer *writer)
 {
     dari_arena_reset(writer->arena);
+    if (writer->sink && writer->out->size >= SINK_SIZE)
+        di_c_empty(writer);
 }
 
 static int compare_words(const void *left, const void *right)

@@ -12,6 +12,7 @@
 
 typedef struct di_c_writer {
     di_text *out;
+    const di_emit_sink *sink; /* where `out` is emptied to; NULL: it is kept */
     const di_emit_c_options *options;
     dari_arena *tables; /* of what lasts */
     dari_arena *arena;  /* of what is made on the way, until di_c_forget: names, paths, atoms */
@@ -32,9 +33,12 @@ void di_c_line(di_c_writer *writer, const char *format, ...) __attribute__((form
 char *di_c_string(di_c_writer *writer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Gives back all that was made in the writer's arena: behind each definition, so that a long file
- * needs no more memory than a short one. */
+/* Behind each definition, so that a long file needs little more memory than a short one: gives back
+ * what was made in the writer's arena, and the text to the sink. */
 void di_c_forget(di_c_writer *writer);
+
+/* Gives the text to the sink, however little it is. */
+void di_c_empty(di_c_writer *writer);
 
 /* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name.
  */

@@ -416,7 +416,7 @@ static void write_source(di_c_writer *writer, const di_unit *unit)
 }
 
 int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
-              di_text *source, di_clash *ret_clash)
+              const di_emit_sink *source, di_clash *ret_clash)
 {
     dari_arena tables = {0}, arena = {0};
     di_c_writer writer = {.out = header, .options = options, .tables = &tables, .arena = &arena};
@@ -424,10 +424,14 @@ int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *he
     int status = di_c_find_clash(&writer, unit, ret_clash);
     if (!status) {
         write_header(&writer, unit);
-        writer.out = source;
+        di_text text = {0};
+        writer.out = &text;
+        writer.sink = source;
         write_source(&writer, unit);
-        if (writer.failed || header->failed || source->failed)
+        di_c_empty(&writer);
+        if (writer.failed || header->failed || text.failed)
             status = DARI_NO_MEMORY;
+        di_text_free(&text);
     }
     di_text_free(&writer.scratch);
     dari_arena_end(&arena);

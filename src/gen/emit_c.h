@@ -14,6 +14,13 @@ typedef struct di_emit_c_options {
     bool strings_as_spans; /* string is dari_text instead of char * */
 } di_emit_c_options;
 
+/* Where the text of STEM.c goes, part by part, as it is made: it is long. */
+typedef struct di_emit_sink {
+    /* Returns false where it can take no more. */
+    bool (*write)(void *context, const char *data, size_t size);
+    void *context;
+} di_emit_sink;
+
 /* Two definitions that would have the same name in C, where the RPC language tells them apart: an
  * error at the second, and a note at the first; or one whose name C has already: the note then has
  * no text. */
@@ -24,9 +31,10 @@ typedef struct di_clash {
     char note_text[640];
 } di_clash;
 
-/* Appends both files. Returns 0, DARI_NO_MEMORY, or DARI_INVALID where names clash: `ret_clash`
- * then says which, and nothing was appended. */
+/* Appends the header, then gives the source to the sink. Returns 0, DARI_NO_MEMORY, which stands
+ * for a sink that is full too, or DARI_INVALID where names clash: `ret_clash` then says which, and
+ * nothing was written. */
 int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
-              di_text *source, di_clash *ret_clash);
+              const di_emit_sink *source, di_clash *ret_clash);
 
 #endif

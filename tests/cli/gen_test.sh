@@ -157,7 +157,7 @@ full_disk() {
     return "$(cat code)"
 }
 run full_disk
-check "a failed write is named" exits 1 "cannot write out/calc.h: File too large"
+check "a failed write is named" exits 1 "cannot write out/calc.c: File too large"
 check "a failed write leaves nothing" nothing out calc
 
 cp calc.x calc.h
