@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* Opens what the loop waits with. */
@@ -19,10 +20,14 @@ static int open_loop(dari_server *server)
 {
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->wake_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->alarm_descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     server->wake.kind = DI_WATCHED_WAKE;
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &server->wake};
-    if (server->epoll < 0 || server->wake_descriptor < 0 ||
-        epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->wake_descriptor, &event) < 0)
+    server->alarm.kind = DI_WATCHED_ALARM;
+    struct epoll_event wake = {.events = EPOLLIN, .data.ptr = &server->wake};
+    struct epoll_event alarm = {.events = EPOLLIN, .data.ptr = &server->alarm};
+    if (server->epoll < 0 || server->wake_descriptor < 0 || server->alarm_descriptor < 0 ||
+        epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->wake_descriptor, &wake) < 0 ||
+        epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->alarm_descriptor, &alarm) < 0)
         return DARI_ERRNO;
     return di_fork_guard_init(&server->guard);
 }
@@ -63,7 +68,8 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     server->log_user = options->log_user;
     server->worker_count = options->workers;
     server->spin.policy = options->spin;
-    server->epoll = server->wake_descriptor = -1;
+    server->epoll = server->wake_descriptor = server->alarm_descriptor = -1;
+    server->alarm_at = DI_NEVER;
     server->ready_end = &server->ready;
     server->accepting = true;
     server->sweep_at = DI_NEVER;
@@ -143,6 +149,8 @@ void dari_server_destroy(dari_server *server)
         close(server->epoll);
     if (server->wake_descriptor >= 0)
         close(server->wake_descriptor);
+    if (server->alarm_descriptor >= 0)
+        close(server->alarm_descriptor);
     di_fork_guard_end(&server->guard);
     di_server_reference_drop(server);
 }
@@ -256,7 +264,8 @@ static bool has_finished(const dari_server *server)
     return server->finishing && (!server->sessions || di_now() >= atomic_load(&server->finish_at));
 }
 
-uint64_t dari_server_timeout_ns(const dari_server *server)
+/* When the loop has something to do without an event: 0: at once. */
+static uint64_t due_time(const dari_server *server)
 {
     if (has_ready(server) || has_finished(server))
         return 0;
@@ -271,13 +280,19 @@ uint64_t dari_server_timeout_ns(const dari_server *server)
     if (log_due && log_due < next)
         next = log_due;
     uint64_t caller_due = atomic_load(&server->caller_due);
-    if (caller_due < next)
-        next = caller_due;
+    return caller_due < next ? caller_due : next;
+}
+
+uint64_t dari_server_timeout_ns(const dari_server *server)
+{
+    uint64_t due = due_time(server);
+    if (due == 0)
+        return 0;
     uint64_t services = di_reverse_services_timeout_ns(server);
-    if (next == DI_NEVER)
+    if (due == DI_NEVER)
         return services;
     uint64_t now = di_now();
-    uint64_t left = next > now ? next - now : 0;
+    uint64_t left = due > now ? due - now : 0;
     return left < services ? left : services;
 }
 
@@ -318,6 +333,33 @@ static void begin_finishing(dari_server *server)
     }
 }
 
+/* Sees to it that the next wait ends when something is due. Returns the time-out for it: none but
+ * where that is now. The alarm stays set while it is early enough: a time-out would cost each wait
+ * a reading of the clock, and the kernel a timer. */
+static int set_alarm(dari_server *server)
+{
+    uint64_t due = due_time(server);
+    uint64_t services = due ? di_reverse_services_timeout_ns(server) : 0;
+    if (services == 0)
+        return 0;
+    if (services != UINT64_MAX && di_deadline_in(services) < due)
+        due = di_deadline_in(services);
+    if (due >= server->alarm_at)
+        return -1;
+    const struct itimerspec when = {.it_value = di_timespec(due)};
+    timerfd_settime(server->alarm_descriptor, TFD_TIMER_ABSTIME, &when, NULL);
+    server->alarm_at = due;
+    return -1;
+}
+
+static void take_alarm(dari_server *server)
+{
+    uint64_t count;
+    while (read(server->alarm_descriptor, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    server->alarm_at = DI_NEVER;
+}
+
 /* Makes the descriptor quiet, and takes what called. */
 static void take_wake(dari_server *server)
 {
@@ -352,6 +394,9 @@ static void handle_event(dari_server *server, const struct epoll_event *event)
     switch (watched->kind) {
     case DI_WATCHED_WAKE:
         take_wake(server);
+        break;
+    case DI_WATCHED_ALARM:
+        take_alarm(server);
         break;
     case DI_WATCHED_LISTENER:
         di_server_accept(server, (di_address *)watched);
@@ -466,11 +511,8 @@ int dari_server_run(dari_server *server)
         return DARI_FORKED;
     int result = 0;
     atomic_store(&server->running, true);
-    while (!di_server_stops(server) && !has_finished(server) && result >= 0) {
-        uint64_t timeout = dari_server_timeout_ns(server);
-        result =
-            turn(server, timeout == UINT64_MAX ? -1 : di_poll_timeout(di_deadline_in(timeout)));
-    }
+    while (!di_server_stops(server) && !has_finished(server) && result >= 0)
+        result = turn(server, set_alarm(server));
     if (server->finishing && !di_server_stops(server) && result >= 0)
         result = end_finishing(server);
     else

@@ -61,6 +61,7 @@
 /* What an event belongs to. Begins every structure that is watched. */
 enum di_watched_kind {
     DI_WATCHED_WAKE,
+    DI_WATCHED_ALARM,
     DI_WATCHED_LISTENER,
     DI_WATCHED_SESSION,
     DI_WATCHED_SERVICE
@@ -174,6 +175,9 @@ struct dari_server {
     int epoll;
     di_watched wake; /* marks the events of wake_descriptor */
     int wake_descriptor;
+    di_watched alarm; /* marks the events of alarm_descriptor, */
+    int alarm_descriptor;
+    uint64_t alarm_at;      /* which come then; DI_NEVER: it is not set */
     atomic_bool stop_asked; /* these tell; the descriptor only wakes */
     atomic_bool finish_asked;
     _Atomic uint64_t finish_at; /* the deadline of finishing */

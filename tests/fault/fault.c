@@ -105,6 +105,7 @@ WRAP(int, bind, (int descriptor, const struct sockaddr *address, socklen_t size)
 WRAP(int, listen, (int descriptor, int count), (descriptor, count), FAULT_LISTEN, -1)
 WRAP(int, epoll_create1, (int flags), (flags), FAULT_EPOLL_CREATE, -1)
 WRAP(int, eventfd, (unsigned count, int flags), (count, flags), FAULT_EVENTFD, -1)
+WRAP(int, timerfd_create, (int clock, int flags), (clock, flags), FAULT_EVENTFD, -1)
 WRAP(ssize_t, read, (int descriptor, void *bytes, size_t size), (descriptor, bytes, size),
      FAULT_READ, -1)
 WRAP(ssize_t, getrandom, (void *bytes, size_t size, unsigned flags), (bytes, size, flags),

@@ -21,9 +21,9 @@ enum fault_call {
     FAULT_POLL,
     FAULT_SEND, /* sendmsg, too */
     FAULT_RECEIVE,
-    FAULT_EVENTFD,
+    FAULT_EVENTFD,       /* timerfd_create, too */
     FAULT_EVENTFD_WRITE, /* write, too: nothing else is written to by it */
-    FAULT_READ,          /* of an eventfd */
+    FAULT_READ,          /* of an eventfd or a timerfd */
     FAULT_RANDOM,
     FAULT_FCNTL,
     FAULT_GETSOCKOPT,
