@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rpc/record.h"
 
-#include <dari/xdr.h>
-
 #include <string.h>
 
 void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head)
@@ -111,8 +109,8 @@ static enum di_record_state show_head(di_record_reader *reader, uint8_t *bytes, 
     return DI_RECORD_OVERSIZED;
 }
 
-enum di_record_state di_record_next(di_record_reader *reader, uint8_t *bytes, size_t size,
-                                    di_record *ret_record)
+enum di_record_state di_record_gather(di_record_reader *reader, uint8_t *bytes, size_t size,
+                                      di_record *ret_record)
 {
     for (;;) {
         if (reader->left == 0 && !reader->last) {
@@ -143,15 +141,15 @@ enum di_record_state di_record_next(di_record_reader *reader, uint8_t *bytes, si
     }
 }
 
-size_t di_record_size(size_t size, size_t fragment_max)
+size_t di_record_size_of_many(size_t size, size_t fragment_max)
 {
-    size_t fragments = size == 0 ? 1 : (size - 1) / fragment_max + 1;
+    size_t fragments = (size - 1) / fragment_max + 1;
     return size + fragments * DI_RECORD_MARK;
 }
 
-void di_record_mark(uint8_t *room, size_t size, size_t fragment_max)
+void di_record_mark_many(uint8_t *room, size_t size, size_t fragment_max)
 {
-    size_t last = size == 0 ? 0 : (size - 1) / fragment_max;
+    size_t last = (size - 1) / fragment_max;
     uint32_t bit = DI_RECORD_LAST;
     for (size_t i = last;; i--) {
         size_t offset = i * fragment_max;

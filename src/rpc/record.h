@@ -10,6 +10,8 @@
 #ifndef DI_RPC_RECORD_H
 #define DI_RPC_RECORD_H
 
+#include <dari/xdr.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,16 +53,48 @@ typedef struct di_record_reader {
 /* `head` bytes of an oversized record are shown; `limit` is at least that many. */
 void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head);
 
+/* The part of di_record_next for all but a record of one fragment that is there whole. */
+enum di_record_state di_record_gather(di_record_reader *reader, uint8_t *bytes, size_t size,
+                                      di_record *ret_record);
+
 /* Looks at the stream's unconsumed bytes, `size` of them at `bytes`, and says what is there. */
-enum di_record_state di_record_next(di_record_reader *reader, uint8_t *bytes, size_t size,
-                                    di_record *ret_record);
+static inline enum di_record_state di_record_next(di_record_reader *reader, uint8_t *bytes,
+                                                  size_t size, di_record *ret_record)
+{
+    if (reader->in_record || reader->scan || size < DI_RECORD_MARK)
+        return di_record_gather(reader, bytes, size, ret_record);
+    uint32_t mark = dari_get_u32(bytes);
+    size_t body = mark & ~DI_RECORD_LAST;
+    if (!(mark & DI_RECORD_LAST) || body > reader->limit || body > size - DI_RECORD_MARK)
+        return di_record_gather(reader, bytes, size, ret_record);
+    *ret_record = (di_record){.body = bytes + DI_RECORD_MARK,
+                              .size = body,
+                              .whole = body,
+                              .consume = DI_RECORD_MARK + body};
+    return DI_RECORD_WHOLE;
+}
+
+/* The parts of the two below for a record of several fragments. */
+size_t di_record_size_of_many(size_t size, size_t fragment_max);
+void di_record_mark_many(uint8_t *room, size_t size, size_t fragment_max);
 
 /* The bytes that a record of `size` bytes takes on the stream, in fragments of at most
  * `fragment_max`. */
-size_t di_record_size(size_t size, size_t fragment_max);
+static inline size_t di_record_size(size_t size, size_t fragment_max)
+{
+    if (size <= fragment_max)
+        return DI_RECORD_MARK + size;
+    return di_record_size_of_many(size, fragment_max);
+}
 
 /* Marks a record of `size` bytes which lies at room + DI_RECORD_MARK; room has
  * di_record_size(size, fragment_max) bytes. */
-void di_record_mark(uint8_t *room, size_t size, size_t fragment_max);
+static inline void di_record_mark(uint8_t *room, size_t size, size_t fragment_max)
+{
+    if (size <= fragment_max)
+        dari_put_u32(room, (uint32_t)size | DI_RECORD_LAST);
+    else
+        di_record_mark_many(room, size, fragment_max);
+}
 
 #endif
