@@ -137,6 +137,14 @@ void di_client_use(dari_client *client, di_connection *connection,
 /* The last one frees the client. Without the lock. */
 void di_client_reference_drop(dari_client *client);
 
+/* Whether whoever wants to send while less than `room` is unsent need not wait; or, where that is
+ * not so easily seen, false. Called with the lock held. */
+static inline bool di_client_is_free(const dari_client *client, size_t room)
+{
+    return !client->broken && !client->over && !client->writing &&
+           di_channel_unsent(&client->channel) < room;
+}
+
 /* Waits until the waiter may send: there is a connection, nobody writes, and less than waiter->room
  * is unsent. Called with the lock held. Returns 0, DARI_DEADLINE, DARI_CANCELLED, DARI_ERRNO or the
  * error that ended the connection. */

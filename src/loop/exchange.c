@@ -26,8 +26,18 @@
 void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
                          const dari_interface *interface, uint32_t index, dari_call *call)
 {
-    memset(exchange, 0, sizeof *exchange);
     dari_encoder_init(&exchange->encoder);
+    exchange->references.count = 0;
+    exchange->decoder.fault = (dari_fault){0};
+    /* One by one: a structure of this size would be cleared by a loop. */
+    exchange->ended = 0;
+    exchange->counters = NULL;
+    exchange->argument = NULL;
+    exchange->reply = exchange->borrowed = NULL;
+    exchange->xid = 0;
+    exchange->error = exchange->system_error = 0;
+    exchange->entered = exchange->repeats = 0;
+    exchange->idempotent = exchange->queued = exchange->may_have_run = exchange->holds = false;
     exchange->client = client;
     exchange->interface = interface;
     exchange->procedure = &interface->procedures[index];
@@ -115,12 +125,21 @@ static int check_room(dari_client *client)
     return di_channel_unsent(&client->channel) < client->queued_max ? 0 : DARI_FULL;
 }
 
-static di_waiter make_waiter(const dari_exchange *exchange)
+/* Sets all but what is set before it is used. */
+static void begin_waiter(di_waiter *waiter, const dari_exchange *exchange)
 {
-    return (di_waiter){.deadline = exchange->deadline,
-                       .resend = {.at = DI_NEVER},
-                       .cancel = di_exchange_cancel(exchange),
-                       .bell = -1};
+    waiter->pending = (di_pending_call){0};
+    waiter->deadline = exchange->deadline;
+    waiter->resend = (di_resend){.at = DI_NEVER};
+    waiter->cancel = di_exchange_cancel(exchange);
+    waiter->refusals = 0;
+    waiter->room = 0;
+    waiter->wants_turn = waiter->offline = waiter->done = waiter->in_place = false;
+    waiter->asleep = waiter->wake_made = waiter->rung = false;
+    waiter->bell = -1;
+    waiter->error = 0;
+    waiter->reply = NULL;
+    waiter->reply_size = waiter->oversized = waiter->reply_max = 0;
 }
 
 /* Lends room for a message: in the output of the connection, or in memory of the client, where
@@ -154,22 +173,33 @@ static size_t header_size(const dari_client *client)
     return di_call_header_size(&(di_call_header){.credential = client->credential});
 }
 
+/* Waits for the client's turn to send. Called with the lock held. */
+static int await_turn(const dari_exchange *exchange, size_t room)
+{
+    dari_client *client = exchange->client;
+    di_waiter waiter;
+    begin_waiter(&waiter, exchange);
+    waiter.room = room;
+    waiter.offline = exchange->queued && !client->reconnect.never;
+    int error = di_client_await_turn(client, &waiter);
+    int cause = errno;
+    di_waiter_end(client, &waiter);
+    errno = cause;
+    return error;
+}
+
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
 static int take_turn(dari_exchange *exchange, size_t size)
 {
     dari_client *client = exchange->client;
-    di_waiter waiter = make_waiter(exchange);
-    waiter.room = exchange->queued ? SIZE_MAX : client->loop.made ? client->queued_max : 1;
-    waiter.offline = exchange->queued && !client->reconnect.never;
+    size_t most = exchange->queued ? SIZE_MAX : client->loop.made ? client->queued_max : 1;
     exchange->idempotent = di_idempotents_have(&client->idempotents, exchange);
     di_reconnect_look(client, exchange);
-    int error = di_client_await_turn(client, &waiter);
+    int error = di_client_is_free(client, most) ? 0 : await_turn(exchange, most);
     if (error == 0 && exchange->queued)
         error = check_room(client);
-    int cause = errno;
-    di_waiter_end(client, &waiter);
     if (error < 0) {
-        explain(exchange, error, cause);
+        explain(exchange, error, errno);
         if (error == DARI_FULL)
             di_client_pass_on(client);
         return error;
@@ -427,7 +457,8 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     if (exchange->error)
         return NULL;
     dari_client *client = exchange->client;
-    di_waiter waiter = make_waiter(exchange);
+    di_waiter waiter;
+    begin_waiter(&waiter, exchange);
     pthread_mutex_lock(&client->lock);
     exchange->error = exchange->idempotent ? send_idempotent(exchange, &waiter)
                                            : send_and_wait(exchange, &waiter);
@@ -496,7 +527,8 @@ int dari_exchange_post(dari_exchange *exchange)
     if (exchange->error)
         return report(exchange);
     dari_client *client = exchange->client;
-    di_waiter waiter = make_waiter(exchange);
+    di_waiter waiter;
+    begin_waiter(&waiter, exchange);
     waiter.room = 1;
     pthread_mutex_lock(&client->lock);
     exchange->error = send_only(exchange, &waiter);

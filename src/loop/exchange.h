@@ -7,12 +7,17 @@
 
 #include <dari/interface.h>
 
+#include <stddef.h>
+
 /* The cancel of the call, or NULL. */
 const dari_cancel *di_exchange_cancel(const dari_exchange *exchange);
 
 /* intercept.c: asks the interceptors of a call that begins; tells those that let it pass. */
 void di_exchange_enter(dari_exchange *exchange);
 void di_exchange_leave(dari_exchange *exchange);
+
+/* What a call keeps from one step to the next: all from here on. */
+#define DI_EXCHANGE_KEPT offsetof(dari_exchange, client)
 
 /* Writes the header for exchange->xid before the argument. */
 void di_exchange_write_header(const dari_exchange *exchange);

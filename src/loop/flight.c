@@ -338,12 +338,23 @@ void *dari_exchange_take(dari_exchange *exchange, size_t size)
     return taken;
 }
 
+/* Copies what a call that is ready to be sent has to do with. */
+static void copy_exchange(dari_exchange *to, const dari_exchange *from)
+{
+    memcpy((char *)to + DI_EXCHANGE_KEPT, (const char *)from + DI_EXCHANGE_KEPT,
+           sizeof *to - DI_EXCHANGE_KEPT);
+    to->encoder.fault = to->decoder.fault = (dari_fault){0};
+    to->references.count = from->references.count;
+    for (uint32_t i = 0; i < from->references.count; i++)
+        to->references.items[i] = from->references.items[i];
+}
+
 /* The flight takes the exchange over. Returns 0, or an error and has changed nothing. */
 static int board(di_flight *flight, const dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
     const dari_cancel *cancel = di_exchange_cancel(exchange);
-    flight->exchange = *exchange;
+    copy_exchange(&flight->exchange, exchange);
     flight->error = 0;
     flight->reply = NULL;
     flight->before = flight->after = flight->kept_size = 0;
