@@ -32,6 +32,8 @@ static di_timer *detach(di_timer *timer)
 static di_timer *merge_all(di_timer *first)
 {
     di_timer *pairs = NULL;
+    if (!first || !first->next)
+        return detach(first);
     while (first) {
         di_timer *a = first, *b = a->next;
         first = b ? b->next : NULL;
@@ -50,15 +52,22 @@ static di_timer *merge_all(di_timer *first)
 
 void di_timers_add(di_timers *timers, di_timer *timer)
 {
-    timer->child = NULL;
-    *timers = merge(*timers, detach(timer));
+    di_timer *newest = timers->newest;
+    timer->child = timer->next = timer->previous = NULL;
+    if (newest && newest->deadline <= timer->deadline)
+        merge(newest, timer);
+    else
+        timers->first = merge(timers->first, timer);
+    timers->newest = timer;
 }
 
 void di_timers_remove(di_timers *timers, di_timer *timer)
 {
     di_timer *below = merge_all(timer->child);
-    if (timer == *timers) {
-        *timers = below;
+    if (timer == timers->newest)
+        timers->newest = NULL;
+    if (timer == timers->first) {
+        timers->first = below;
         return;
     }
     if (timer->previous->child == timer)
@@ -67,5 +76,5 @@ void di_timers_remove(di_timers *timers, di_timer *timer)
         timer->previous->next = timer->next;
     if (timer->next)
         timer->next->previous = timer->previous;
-    *timers = merge(*timers, below);
+    timers->first = merge(timers->first, below);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Deadlines in order: a pairing heap whose nodes lie in their owners' memory, so that setting and
- * clearing one allocates nothing and takes O(log n) on average. One thread at a time. */
+ * clearing one allocates nothing and takes O(log n) on average. Those that are set in the order in
+ * which they are due, as the deadlines of calls that may take equally long are, form a chain, of
+ * which setting and clearing one takes a few steps. One thread at a time. */
 #ifndef DI_BASE_TIMERS_H
 #define DI_BASE_TIMERS_H
 
@@ -8,13 +10,16 @@
 
 typedef struct di_timer {
     uint64_t deadline;
-    struct di_timer *child;    /* the first of those below */
+    struct di_timer *child;    /* the first of those below, which are not due before */
     struct di_timer *next;     /* sibling */
     struct di_timer *previous; /* sibling, or the parent of a first child */
 } di_timer;
 
-/* The timer that is due first, or NULL. */
-typedef di_timer *di_timers;
+/* A zeroed structure has no timers. */
+typedef struct di_timers {
+    di_timer *first;  /* the timer that is due first, or NULL */
+    di_timer *newest; /* the one that was added last, if it is in still, or NULL */
+} di_timers;
 
 /* Adds a timer whose deadline is set; the other members need not be. */
 void di_timers_add(di_timers *timers, di_timer *timer);

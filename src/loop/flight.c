@@ -175,9 +175,9 @@ void di_flight_fail(dari_client *client, di_flight *flight, int error)
 static void ground_all(dari_client *client, di_timers staying)
 {
     di_flight *later = client->flights.grounded;
-    while (staying) {
-        di_flight *flight = flight_of(staying);
-        di_timers_remove(&staying, staying);
+    while (staying.first) {
+        di_flight *flight = flight_of(staying.first);
+        di_timers_remove(&staying, staying.first);
         di_resend_end(client, &flight->resend);
         flight->timer.deadline = flight->exchange.deadline;
         di_timers_add(&client->flights.timers, &flight->timer);
@@ -196,9 +196,9 @@ static void ground_all(dari_client *client, di_timers staying)
 static void fail_due(dari_client *client, uint64_t now, int error)
 {
     di_timers *timers = &client->flights.timers;
-    di_timers due = NULL, staying = NULL;
-    while (*timers && (*timers)->deadline <= now) {
-        di_timer *timer = *timers;
+    di_timers due = {0}, staying = {0};
+    while (timers->first && timers->first->deadline <= now) {
+        di_timer *timer = timers->first;
         const di_flight *flight = flight_of(timer);
         bool stays = error == client->broken && di_flight_can_stay(client, flight);
         di_timers_remove(timers, timer);
@@ -206,9 +206,9 @@ static void fail_due(dari_client *client, uint64_t now, int error)
         di_timers_add(stays ? &staying : &due, timer);
     }
     di_flight *failed = NULL;
-    while (due) {
-        di_flight *flight = flight_of(due);
-        di_timers_remove(&due, due);
+    while (due.first) {
+        di_flight *flight = flight_of(due.first);
+        di_timers_remove(&due, due.first);
         di_timers_add(timers, &flight->timer);
         fail(client, flight, error);
         flight->next = failed;
@@ -229,9 +229,9 @@ static uint64_t due_time(const di_flight *flight)
 static void resend_due(dari_client *client, uint64_t now)
 {
     di_timers *timers = &client->flights.timers;
-    di_timers expired = NULL;
-    while (*timers && (*timers)->deadline <= now) {
-        di_flight *flight = flight_of(*timers);
+    di_timers expired = {0};
+    while (timers->first && timers->first->deadline <= now) {
+        di_flight *flight = flight_of(timers->first);
         bool again = di_resend_is_due(client, &flight->resend, now);
         di_timers_remove(timers, &flight->timer);
         if (flight->exchange.deadline <= now) {
@@ -243,8 +243,8 @@ static void resend_due(dari_client *client, uint64_t now)
         if (again)
             di_resend_send(client, &flight->resend);
     }
-    while (expired) {
-        di_timer *timer = expired;
+    while (expired.first) {
+        di_timer *timer = expired.first;
         di_timers_remove(&expired, timer);
         di_timers_add(timers, timer);
     }
@@ -254,7 +254,8 @@ void di_flights_expire(dari_client *client, uint64_t now)
 {
     if (client->channel.connection->ops->loses_messages)
         resend_due(client, now);
-    if (client->flights.timers && client->flights.timers->deadline <= now)
+    const di_timer *first = client->flights.timers.first;
+    if (first && first->deadline <= now)
         fail_due(client, now, DARI_DEADLINE);
 }
 

@@ -10,6 +10,7 @@
 #ifndef DI_LOOP_FLIGHT_H
 #define DI_LOOP_FLIGHT_H
 
+#include "base/clock.h"
 #include "base/timers.h"
 #include "loop/channel.h"
 #include "loop/resend.h"
@@ -51,6 +52,12 @@ typedef struct di_flights {
     size_t cancelled_size;
     uint32_t cancellable; /* cancels that are watched */
 } di_flights;
+
+/* When the first of them is due; DI_NEVER: there are none. */
+static inline uint64_t di_flights_due(const di_flights *flights)
+{
+    return flights->timers.first ? flights->timers.first->deadline : DI_NEVER;
+}
 
 /* A reply has come. `in_place`: it may be used where it lies. */
 void di_flight_land(dari_client *client, di_flight *flight, const di_message *message,

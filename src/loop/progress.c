@@ -185,7 +185,7 @@ static uint64_t time_left(dari_client *client)
                   di_channel_unsent(&client->channel) > 0;
     if (client->flights.landed || unsent || !is_armed(client))
         return 0;
-    client->loop.until = client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
+    client->loop.until = di_flights_due(&client->flights);
     uint64_t due = client->flights.grounded ? di_reconnect_due(client) : DI_NEVER;
     if (due < client->loop.until)
         client->loop.until = due;
@@ -262,7 +262,7 @@ static int make_progress(dari_client *client)
     loop->dispatcher = pthread_self();
     di_reconnect_step(client);
     di_client_flush(client);
-    if (client->flights.timers)
+    if (client->flights.timers.first)
         di_flights_expire(client, di_now());
     look_for_cancels(client);
     for (di_flight *flight; left > 0 && (flight = next_flight(client, &received)); left--)
@@ -299,7 +299,7 @@ uint64_t di_client_feed(dari_client *client, const di_message *message)
         continue;
     if (loop->sleepers)
         pthread_cond_broadcast(&loop->idle);
-    uint64_t due = here && client->flights.timers ? client->flights.timers->deadline : DI_NEVER;
+    uint64_t due = here ? di_flights_due(&client->flights) : DI_NEVER;
     pthread_mutex_unlock(&client->lock);
     return due;
 }

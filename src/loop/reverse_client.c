@@ -292,8 +292,8 @@ void di_caller_room(di_session *session)
 /* Under server->lock. */
 static void set_due(dari_server *server)
 {
-    atomic_store(&server->caller_due,
-                 server->caller_timers ? server->caller_timers->deadline : DI_NEVER);
+    const di_timer *first = server->caller_timers.first;
+    atomic_store(&server->caller_due, first ? first->deadline : DI_NEVER);
 }
 
 /* Takes the session out of the timers. Under server->lock; the reference is the caller's to drop,
@@ -405,7 +405,7 @@ void di_callers_expire(dari_server *server)
 {
     while (atomic_load(&server->caller_due) <= server->now) {
         pthread_mutex_lock(&server->lock);
-        di_timer *timer = server->caller_timers;
+        di_timer *timer = server->caller_timers.first;
         di_session *session =
             timer ? (di_session *)((char *)timer - offsetof(di_session, caller_timer)) : NULL;
         if (session)
