@@ -110,8 +110,7 @@ uint8_t *dari_request_reserve(dari_request *request, int64_t size)
 
 static void send_success(dari_request *request)
 {
-    di_reply_header header = {.xid = request->xid};
-    di_reply_header_encode(request->message, &header);
+    di_reply_success_encode(request->message, request->xid);
     request->replied = true;
     di_request_count(request->server, request->counters, request->began, 0, request->in_loop);
     end_message(request->session, &request->origin, request->message, request->message_size,

@@ -425,7 +425,8 @@ static bool borrow(dari_exchange *exchange, size_t size)
     return true;
 }
 
-const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t size)
+/* Reads the header of a reply that may be any. Returns where the results begin, or NULL. */
+static const uint8_t *read_header(dari_exchange *exchange, const uint8_t *reply, size_t size)
 {
     dari_call *call = exchange->call;
     di_reply_header header;
@@ -433,16 +434,25 @@ const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t 
     exchange->error = di_reply_header_decode(reply, size, &header, &results);
     if (exchange->error == 0)
         exchange->error = header.error;
-    if (exchange->error) {
-        exchange->may_have_run = exchange->repeats || exchange->error == DARI_BAD_REPLY ||
-                                 exchange->error == DARI_SYSTEM_ERROR;
-        if (call) {
-            call->low = header.low;
-            call->high = header.high;
-            call->auth_status = header.auth_status;
-        }
-        return NULL;
+    if (exchange->error == 0)
+        return results;
+    exchange->may_have_run = exchange->repeats || exchange->error == DARI_BAD_REPLY ||
+                             exchange->error == DARI_SYSTEM_ERROR;
+    if (call) {
+        call->low = header.low;
+        call->high = header.high;
+        call->auth_status = header.auth_status;
     }
+    return NULL;
+}
+
+const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t size)
+{
+    dari_call *call = exchange->call;
+    const uint8_t *results = di_reply_is_success(reply, size) ? reply + DI_REPLY_SUCCESS_SIZE
+                                                              : read_header(exchange, reply, size);
+    if (!results)
+        return NULL;
     dari_arena *arena = call ? &call->arena : NULL;
     dari_decoder_init(&exchange->decoder, reply, size, arena);
     exchange->decoder.accept = exchange->client->accept;

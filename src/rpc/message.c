@@ -1,20 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rpc/message.h"
 
-#include <dari/error.h>
-#include <dari/xdr.h>
-
-#include <string.h>
-
-int di_message_peek(const uint8_t *bytes, size_t size, uint32_t *ret_xid, uint32_t *ret_type)
-{
-    if (size < 8)
-        return DARI_TRUNCATED;
-    *ret_xid = dari_get_u32(bytes);
-    *ret_type = dari_get_u32(bytes + 4);
-    return 0;
-}
-
 static uint8_t *auth_encode(uint8_t *at, const di_auth *auth)
 {
     dari_put_u32(at, auth->flavor);
@@ -37,12 +23,6 @@ static const uint8_t *auth_decode(const uint8_t *at, const uint8_t *end, di_auth
     else if ((uint64_t)(end - auth->body) >= dari_padded(auth->size))
         return auth->body + dari_padded(auth->size);
     return NULL;
-}
-
-size_t di_call_header_size(const di_call_header *header)
-{
-    return DI_CALL_PLAIN_SIZE + (size_t)dari_padded(header->credential.size) +
-           (size_t)dari_padded(header->verifier.size);
 }
 
 uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header)

@@ -7,8 +7,12 @@
 #ifndef DI_RPC_MESSAGE_H
 #define DI_RPC_MESSAGE_H
 
+#include <dari/error.h>
+#include <dari/xdr.h>
+
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum di_message_type { DI_CALL = 0, DI_REPLY = 1 };
 enum di_reply_stat { DI_MSG_ACCEPTED = 0, DI_MSG_DENIED = 1 };
@@ -69,13 +73,26 @@ typedef struct di_reply_header {
 } di_reply_header;
 
 /* The first two words of any message. Returns 0, or DARI_TRUNCATED where there are fewer. */
-int di_message_peek(const uint8_t *bytes, size_t size, uint32_t *ret_xid, uint32_t *ret_type);
+static inline int di_message_peek(const uint8_t *bytes, size_t size, uint32_t *ret_xid,
+                                  uint32_t *ret_type)
+{
+    if (size < 8)
+        return DARI_TRUNCATED;
+    *ret_xid = dari_get_u32(bytes);
+    *ret_type = dari_get_u32(bytes + 4);
+    return 0;
+}
 
 /* The bytes of a call's header with an empty credential and verifier. */
 #define DI_CALL_PLAIN_SIZE 40u
 
 /* The exact bytes of a call's header; credential and verifier are within DI_AUTH_MAX. */
-size_t di_call_header_size(const di_call_header *header);
+static inline size_t di_call_header_size(const di_call_header *header)
+{
+    return DI_CALL_PLAIN_SIZE + (size_t)dari_padded(header->credential.size) +
+           (size_t)dari_padded(header->verifier.size);
+}
+
 /* Writes it and returns its end. */
 uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header);
 
@@ -94,6 +111,23 @@ uint8_t *di_reply_header_encode(uint8_t *at, const di_reply_header *reply);
 
 /* The bytes of the header of a successful reply with an empty verifier. */
 #define DI_REPLY_SUCCESS_SIZE 24u
+
+/* What follows the xid in it. */
+static const uint8_t di_reply_success[DI_REPLY_SUCCESS_SIZE - 4] = {0, 0, 0, DI_REPLY};
+
+/* Writes it. */
+static inline void di_reply_success_encode(uint8_t *at, uint32_t xid)
+{
+    dari_put_u32(at, xid);
+    memcpy(at + 4, di_reply_success, sizeof di_reply_success);
+}
+
+/* Whether a reply begins with it, whatever its xid. Others may be successful, too. */
+static inline bool di_reply_is_success(const uint8_t *bytes, size_t size)
+{
+    return size >= DI_REPLY_SUCCESS_SIZE &&
+           memcmp(bytes + 4, di_reply_success, sizeof di_reply_success) == 0;
+}
 
 /* Reads a reply's header. Returns 0 and where the results begin, whatever the reply says, or
  * DARI_BAD_REPLY for what is no reply. */
