@@ -184,17 +184,30 @@ bool di_client_spin(dari_client *client, di_spin *spin, uint64_t until);
  * with the lock held. */
 void di_client_let_go(dari_client *client);
 
+/* The part of di_client_pass_on where there may be somebody. */
+void di_client_wake_next(dari_client *client);
+
 /* A turn to send, or the connection's input, has become free: wakes one who waits for it. Called
  * with the lock held. */
-void di_client_pass_on(dari_client *client);
+static inline void di_client_pass_on(dari_client *client)
+{
+    if (client->asleep || client->sender || client->inlet || client->broken)
+        di_client_wake_next(client);
+}
 
 /* Gives a waiter's resources back; its reply is not among them. Called with the lock held. */
 void di_waiter_end(dari_client *client, di_waiter *waiter);
 
 /* The loop. All are called with the lock held. */
 
-/* Makes it where it is not there. Returns 0 or DARI_ERRNO. */
-int di_loop_make(dari_client *client);
+/* Makes it, which is not there. Returns 0 or DARI_ERRNO. */
+int di_loop_create(dari_client *client);
+/* The same where it may be there. */
+static inline int di_loop_make(dari_client *client)
+{
+    return client->loop.made ? 0 : di_loop_create(client);
+}
+
 void di_loop_end(dari_client *client);
 /* The connection is there, or is lost. */
 int di_loop_attach(dari_client *client);

@@ -320,8 +320,7 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     uint64_t after = client->channel.committed;
     client->engaged++;
     di_client_flush(client);
-    if (client->asleep || client->sender || client->inlet)
-        di_client_pass_on(client);
+    di_client_pass_on(client);
     int error = di_client_await_reply(client, waiter);
     di_resend_end(client, &waiter->resend);
     if (error == DARI_ERRNO && !client->broken)
@@ -389,7 +388,7 @@ static int send_only(dari_exchange *exchange, di_waiter *waiter)
     di_client_flush(client);
     if (di_channel_sent(&client->channel) < after)
         error = di_client_await_sent(client, waiter, after);
-    else if (client->asleep || client->sender || client->inlet)
+    else
         di_client_pass_on(client);
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;

@@ -32,11 +32,9 @@ static int watch_for(int loop, int operation, int descriptor, uint32_t events, i
     return epoll_ctl(loop, operation, descriptor, &event) < 0 ? DARI_ERRNO : 0;
 }
 
-int di_loop_make(dari_client *client)
+int di_loop_create(dari_client *client)
 {
     di_client_loop *loop = &client->loop;
-    if (loop->made)
-        return 0;
     loop->descriptor = epoll_create1(EPOLL_CLOEXEC);
     if (loop->descriptor < 0)
         return DARI_ERRNO;

@@ -95,7 +95,7 @@ static bool watched(const dari_client *client)
             (client->receiver_sends || client->sender || di_channel_unsent(&client->channel) == 0));
 }
 
-void di_client_pass_on(dari_client *client)
+void di_client_wake_next(dari_client *client)
 {
     di_waiter *chosen = client->broken || watched(client) ? NULL : client->asleep;
     for (di_waiter *waiter = client->asleep; waiter; waiter = waiter->next_asleep) {
