@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* unix:PATH and unix:@NAME.
  *
- * A path belongs to the process that holds the lock on PATH.lock, which the kernel gives up once
- * the process and all children that inherited it are dead: only under that lock is a socket file
+ * A path belongs to the process that holds its lock (path_lock.h): only under that is a socket file
  * bound, taken over or removed. A name after @ is the kernel's own and vanishes with its socket. */
 #include "transport/unix.h"
 
 #include "base/fork_guard.h"
 #include "base/text.h"
 #include "transport/failure.h"
+#include "transport/path_lock.h"
 #include "transport/stream.h"
 
 #include <dari/error.h>
@@ -29,8 +29,7 @@ typedef struct di_unix_listener {
     di_listener head;
     di_fork_guard guard; /* a child that inherited this removes no files */
     di_text address;
-    di_text lock_path;                                    /* empty for an abstract name */
-    int lock;                                             /* -1 for an abstract name */
+    di_path_lock lock;                                    /* not held for an abstract name */
     char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* what was bound, or "" */
 } di_unix_listener;
 
@@ -118,44 +117,6 @@ static int unix_connect(const char *rest, uint64_t deadline, const di_connect_op
     return di_stream_create(descriptor, unix_peer, ret_connection);
 }
 
-/* Whether the lock that is held is on the file that has the lock's name: somebody may have removed
- * it by hand, and then the path is no longer ours to remove. */
-static bool lock_is_named(const di_unix_listener *listener)
-{
-    struct stat held, named;
-    return fstat(listener->lock, &held) == 0 && stat(listener->lock_path.data, &named) == 0 &&
-           held.st_dev == named.st_dev && held.st_ino == named.st_ino;
-}
-
-/* Takes the lock on the lock file, which is one that is still in the file system then. */
-static int take_lock(di_unix_listener *listener, di_failure *failure)
-{
-    for (;;) {
-        int lock = open(listener->lock_path.data,
-                        O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-        if (lock < 0) {
-            int error =
-                di_fail_system(failure, errno, "the lock file beside the path cannot be opened");
-            return error == DARI_REFUSED ? DARI_ADDRESS : error;
-        }
-        struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-        if (fcntl(lock, F_OFD_SETLK, &whole) < 0) {
-            int cause = errno;
-            close(lock);
-            if (cause == EAGAIN || cause == EACCES)
-                return di_fail(
-                    failure, DARI_IN_USE,
-                    "the path's lock is held: by a living owner or a child that it forked");
-            return di_fail_system(failure, cause, "the lock file beside the path cannot be locked");
-        }
-        listener->lock = lock;
-        if (lock_is_named(listener))
-            return 0;
-        listener->lock = -1;
-        close(lock);
-    }
-}
-
 /* Makes way for a bind under the lock: removes a socket file that nobody listens at. */
 static int clear_path(const struct sockaddr_un *address, socklen_t size, di_failure *failure)
 {
@@ -179,18 +140,16 @@ static int clear_path(const struct sockaddr_un *address, socklen_t size, di_fail
 static void unix_close_listener(di_listener *base)
 {
     di_unix_listener *listener = (di_unix_listener *)base;
-    bool owner = listener->lock >= 0 && !di_forked(&listener->guard) && lock_is_named(listener);
+    bool owner = !di_forked(&listener->guard) && di_path_lock_owns(&listener->lock);
     if (owner && *listener->path)
         unlink(listener->path);
     if (listener->head.descriptor >= 0)
         close(listener->head.descriptor);
     if (owner)
-        unlink(listener->lock_path.data);
-    if (listener->lock >= 0)
-        close(listener->lock);
+        di_path_lock_remove(&listener->lock);
+    di_path_lock_end(&listener->lock);
     di_fork_guard_end(&listener->guard);
     di_text_free(&listener->address);
-    di_text_free(&listener->lock_path);
     free(listener);
 }
 
@@ -225,10 +184,7 @@ static int bind_listener(di_unix_listener *listener, const char *rest, di_failur
     if (error < 0)
         return error;
     if (*rest != '@') {
-        di_text_format(&listener->lock_path, "%s.lock", rest);
-        if (listener->lock_path.failed)
-            return DARI_NO_MEMORY;
-        error = take_lock(listener, failure);
+        error = di_path_lock_take(&listener->lock, rest, failure);
         if (error == 0)
             error = clear_path(&address, size, failure);
         if (error < 0)
@@ -253,7 +209,7 @@ static int make_listener(const char *rest, di_unix_listener **ret_listener, di_f
     if (!listener)
         return DARI_NO_MEMORY;
     listener->head = (di_listener){.ops = &unix_listener_ops, .descriptor = -1};
-    listener->lock = -1;
+    di_path_lock_init(&listener->lock);
     di_text_format(&listener->address, "unix:%s", rest);
     int error = listener->address.failed ? DARI_NO_MEMORY : di_fork_guard_init(&listener->guard);
     if (error < 0) {
