@@ -29,8 +29,10 @@ void di_c_body_end(di_c_body *body, const char *signature, const char *context)
         di_c_line(writer, "int32_t number;");
     if (body->uses_present)
         di_c_line(writer, "bool present;");
+    di_text_append(writer->out, body->pointers.data, body->pointers.size);
     di_text_append(writer->out, body->text.data, body->text.size);
-    writer->failed |= body->text.failed;
+    writer->failed |= body->text.failed | body->pointers.failed;
+    di_text_free(&body->pointers);
     di_text_free(&body->text);
     di_c_line(writer, "}");
 }
@@ -81,6 +83,23 @@ const char *di_c_loop(di_c_body *body, const char *count)
     const char *index = di_c_string(body->writer, "index%u", body->loops++);
     di_c_line(body->writer, "for (uint32_t %s = 0; %s < %s; %s++) {", index, index, count, index);
     return index;
+}
+
+const char *di_c_loop_over(di_c_body *body, const di_atom *atom, const char *count,
+                           const char *items)
+{
+    di_c_writer *writer = body->writer;
+    di_declaration element = {.type = atom->declaration.type, .shape = DI_PLAIN};
+    if (di_c_resolve(&element).shape == DI_FIXED) /* before C23 no pointer to it can be const */
+        return di_path_index(writer, items, di_c_loop(body, count));
+    unsigned number = body->pointer_count++;
+    const char *pointer = di_c_string(writer, "item%u", number);
+    di_text_format(&body->pointers, "    %s;\n", di_c_pointer(writer, &element, true, pointer));
+    di_c_line(writer, "%s = %s;", pointer, items);
+    di_c_line(writer, "for (uint32_t left%u = %s; left%u; left%u--, %s++) {", number, count, number,
+              number, pointer);
+    body->loops++;
+    return di_c_string(writer, "*%s", pointer);
 }
 
 void di_c_loop_end(di_c_body *body)

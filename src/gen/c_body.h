@@ -12,9 +12,11 @@ typedef struct di_c_body {
     di_text *outside;    /* the writer's text otherwise */
     di_text text;
     const di_c_codec *codec;
-    uint64_t offset;        /* constant bytes behind `at` that are done; sizing: not added yet */
-    uint64_t available;     /* decoding: bytes behind `at` that are known to be there */
-    unsigned loops;         /* loops open */
+    uint64_t offset;    /* constant bytes behind `at` that are done; sizing: not added yet */
+    uint64_t available; /* decoding: bytes behind `at` that are known to be there */
+    unsigned loops;     /* loops open */
+    di_text pointers;   /* declarations of the pointers that loops go by */
+    unsigned pointer_count;
     const char *first_line; /* or NULL */
     bool uses_context;      /* the encoder or decoder */
     bool uses_number;
@@ -42,6 +44,14 @@ void di_c_take_back(di_c_body *body, const char *condition, const char *conseque
 
 /* Opens a loop over `count` elements and returns the name of its index. */
 const char *di_c_loop(di_c_body *body, const char *count);
+
+/* Opens a loop over the elements of the array `atom`, `count` at `items`, that are not written to,
+ * and returns the path of the one at hand. It goes by a pointer of its own: as far as C compilers
+ * know, any store or call may change where the array is. */
+const char *di_c_loop_over(di_c_body *body, const di_atom *atom, const char *count,
+                           const char *items);
+
+/* Closes either. */
 void di_c_loop_end(di_c_body *body);
 
 /* What the function reads or writes: the members of a struct, or the one value. */

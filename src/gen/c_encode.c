@@ -58,9 +58,8 @@ static void write_elements(di_c_body *body, const di_atom *atom, const char *cou
                            const char *items)
 {
     di_c_advance(body, 0);
-    const char *index = di_c_loop(body, count);
     di_atoms element =
-        di_atoms_of_element(body->writer, atom, di_path_index(body->writer, items, index));
+        di_atoms_of_element(body->writer, atom, di_c_loop_over(body, atom, count, items));
     write_atoms(body, &element);
     di_c_advance(body, 0);
     di_c_loop_end(body);

@@ -57,9 +57,8 @@ static void check_number(di_c_body *body, const di_atom *atom)
 /* A loop over elements whose sizes vary or whose values are checked. */
 static void write_loop(di_c_body *body, const di_atom *atom, const char *count, const char *items)
 {
-    const char *index = di_c_loop(body, count);
     di_atoms element =
-        di_atoms_of_element(body->writer, atom, di_path_index(body->writer, items, index));
+        di_atoms_of_element(body->writer, atom, di_c_loop_over(body, atom, count, items));
     write_scope(body, &element);
     di_c_loop_end(body);
 }

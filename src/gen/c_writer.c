@@ -228,6 +228,19 @@ const char *di_c_place(di_c_writer *writer, di_position position)
     return di_c_string(writer, "%s:%u", slash ? slash + 1 : path, position.line);
 }
 
+/* "index0", "item12". */
+static bool is_loop_variable(const char *name)
+{
+    static const char *const words[] = {"index", "item", "left"};
+    size_t word = strcspn(name, "0123456789");
+    if (!word || !name[word] || name[word + strspn(name + word, "0123456789")])
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == word && !strncmp(name, words[i], word))
+            return true;
+    return false;
+}
+
 bool di_c_is_hidden(di_c_writer *writer, const char *name)
 {
     /* Sorted. */
@@ -240,8 +253,7 @@ bool di_c_is_hidden(di_c_writer *writer, const char *name)
     for (; p; p = p->next)
         if (!strcasecmp(p->name, name) && !strcmp(di_c_lower(writer, p->name), name))
             return true;
-    bool index = strspn(name, "index0123456789") == strlen(name) && !strncmp(name, "index", 5);
-    return !*writer->options->prefix && (index || IS_AMONG(hiding, name));
+    return !*writer->options->prefix && (is_loop_variable(name) || IS_AMONG(hiding, name));
 }
 
 /* Whether a typedef'd declaration is written in place of the typedef's name by the codecs. */
