@@ -39,6 +39,12 @@ static bool goes_backwards(const uint8_t *out, const uint8_t *in)
     return ((uintptr_t)out - (uintptr_t)in) % ALIAS_SIZE < ALIAS_NEAR;
 }
 
+/* Output that the nearest cache cannot hold is brought there line by line, so many bytes ahead: on
+ * its own the processor foresees what is read next, but waits for what is written. */
+#define LINE_SIZE 64u
+#define FETCH_AHEAD 512u
+#define FETCH_MIN ((size_t)16 << 10)
+
 /* Shuffles whole blocks of four vectors, then single vectors, and returns the bytes done. */
 #define DEFINE_SHUFFLE(name, unit, vector, load, store, shuffle, widen)                            \
     __attribute__((target(unit))) static size_t name(uint8_t *out, const uint8_t *in, size_t size, \
@@ -47,9 +53,13 @@ static bool goes_backwards(const uint8_t *out, const uint8_t *in)
         const vector mask = widen(_mm_loadu_si128((const __m128i *)(const void *)order));          \
         const size_t width = sizeof(vector);                                                       \
         size_t blocks = size / (4 * width);                                                        \
+        bool fetch = size >= FETCH_MIN;                                                            \
         bool backwards = goes_backwards(out, in);                                                  \
+        uintptr_t ahead = (uintptr_t)out + (backwards ? -(uintptr_t)FETCH_AHEAD : FETCH_AHEAD);    \
         for (size_t i = 0; i < blocks; i++) {                                                      \
             size_t at = 4 * width * (backwards ? blocks - 1 - i : i);                              \
+            for (size_t line = 0; fetch && line < 4 * width; line += LINE_SIZE)                    \
+                __builtin_prefetch((const void *)(ahead + at + line), 1);                          \
             vector a = load((const void *)(in + at));                                              \
             vector b = load((const void *)(in + at + width));                                      \
             vector c = load((const void *)(in + at + 2 * width));                                  \
