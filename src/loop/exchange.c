@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "loop/reverse.h"
-#include "rpc/message.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -474,15 +473,22 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     if (exchange->error && exchange->error == client->broken)
         exchange->system_error = client->broken_cause;
     di_waiter_end(client, &waiter);
+    const uint8_t *results = NULL;
+    bool is_short = waiter.in_place && di_exchange_is_short(waiter.reply_size);
+    if (is_short) {
+        results = di_exchange_open(exchange, waiter.reply, waiter.reply_size);
+        di_client_let_go(client);
+    }
     pthread_mutex_unlock(&client->lock);
     if (waiter.oversized)
         di_exchange_oversized(exchange, waiter.oversized, waiter.reply_max);
-    exchange->holds = waiter.in_place;
+    exchange->holds = waiter.in_place && !is_short;
     if (!waiter.in_place)
         exchange->reply = waiter.reply;
-    if (exchange->error)
+    if (exchange->error && !is_short)
         return NULL;
-    const uint8_t *results = di_exchange_open(exchange, waiter.reply, waiter.reply_size);
+    if (!is_short)
+        results = di_exchange_open(exchange, waiter.reply, waiter.reply_size);
     exchange->may_have_run |= waiter.resend.again;
     return results;
 }

@@ -4,6 +4,7 @@
 #define DI_LOOP_EXCHANGE_H
 
 #include "loop/client.h"
+#include "rpc/message.h"
 
 #include <dari/interface.h>
 
@@ -35,5 +36,11 @@ void di_exchange_oversized(dari_exchange *exchange, size_t found, size_t allowed
 /* Reads the header of the reply and makes the decoder ready for the result. Returns where that
  * begins, or NULL where the reply is none of success. */
 const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t size);
+
+/* Whether a reply is a header alone: once it was opened, it is not looked at again. */
+static inline bool di_exchange_is_short(size_t size)
+{
+    return size <= DI_REPLY_SUCCESS_SIZE;
+}
 
 #endif

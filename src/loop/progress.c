@@ -239,9 +239,15 @@ static void finish(dari_client *client, di_flight *flight)
 {
     dari_exchange *exchange = &flight->exchange;
     exchange->error = flight->error;
-    pthread_mutex_unlock(&client->lock);
     const uint8_t *result = NULL;
-    if (exchange->error == 0)
+    bool is_short = exchange->holds && di_exchange_is_short(flight->reply_size);
+    if (is_short) {
+        result = di_exchange_open(exchange, flight->reply, flight->reply_size);
+        exchange->holds = false;
+        di_client_let_go(client);
+    }
+    pthread_mutex_unlock(&client->lock);
+    if (exchange->error == 0 && !is_short)
         result = di_exchange_open(exchange, flight->reply, flight->reply_size);
     exchange->may_have_run |= flight->resend.again;
     flight->finish(exchange, result, flight->done, flight->user);
