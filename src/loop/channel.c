@@ -126,7 +126,7 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
         return next_whole(channel, ret_message);
     size_t size;
     uint8_t *bytes = channel->connection->ops->peek(channel->connection, &size);
-    if (!bytes)
+    if (size == 0)
         return 0;
     di_record record;
     enum di_record_state state = di_record_next(&channel->reader, bytes, size, &record);

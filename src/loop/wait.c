@@ -215,7 +215,7 @@ static void rouse(dari_client *client, const di_waiter *self)
 static void receive(dari_client *client, di_waiter *self)
 {
     int moved = di_channel_receive(&client->channel);
-    int cause = errno;
+    int cause = moved < 0 ? errno : 0;
     int error = hand_out_all(client, self);
     rouse(client, self);
     if (moved == DARI_REFUSED && client->channel.connection->ops->loses_messages)
@@ -263,7 +263,7 @@ void di_client_flush(dari_client *client)
     if (client->writing)
         return;
     int result = di_channel_flush(&client->channel);
-    int cause = errno;
+    int cause = result < 0 ? errno : 0;
     if (di_loop_want_room(client, result == DI_BLOCKED) < 0 && result >= 0) {
         result = DARI_ERRNO;
         cause = errno;
@@ -333,7 +333,7 @@ static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
         descriptors[count++] = (struct pollfd){.fd = self->cancel->descriptor, .events = POLLIN};
     pthread_mutex_unlock(&client->lock);
     int ready = poll(descriptors, count, di_poll_timeout(wake_time(self)));
-    int cause = errno;
+    int cause = ready < 0 ? errno : 0;
     pthread_mutex_lock(&client->lock);
     silence(self);
     if (ready < 0 && cause != EINTR)

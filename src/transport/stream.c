@@ -190,6 +190,8 @@ static int stream_receive(di_connection *connection, size_t want)
     if (error < 0)
         return error;
     int moved = receive_once(stream);
+    if (moved == DI_MOVED)
+        return moved;
     int cause = errno;
     di_buffer_consume(&stream->in, 0);
     errno = cause;
