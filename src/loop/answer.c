@@ -18,16 +18,17 @@ dari_encoder *dari_request_encoder(dari_request *request)
     return &request->encoder;
 }
 
-/* Lends room for a message in the session's output and keeps the lock; on failure it does not. */
+/* Lends room for a message in the session's output and keeps that, by its lock if `ret_locked`; on
+ * failure it does not. */
 static int begin_message(di_session *session, const di_origin *origin, size_t size,
-                         uint8_t **ret_room)
+                         bool *ret_locked, uint8_t **ret_room)
 {
-    pthread_mutex_lock(&session->lock);
+    bool locked = *ret_locked = di_session_take_output(session);
     int error = DARI_CLOSED;
     if (session->channel.connection && !session->broken)
         error = di_channel_reserve(&session->channel, size, ret_room);
     if (error < 0)
-        pthread_mutex_unlock(&session->lock);
+        di_session_give_output(session, locked);
     else if (session->connectionless)
         di_channel_direct(&session->channel, &origin->route);
     return error;
@@ -46,10 +47,10 @@ void di_request_count(dari_server *server, di_procedure_counters *counters, uint
     di_count_ok(counters, now - began);
 }
 
-/* Ends what begin_message began. `references`: what was not written; it is sent before this
- * returns. `flush` says whether the whole message is. */
+/* Ends what begin_message began, `locked` or not. `references`: what was not written; it is sent
+ * before this returns. `flush` says whether the whole message is. */
 static void end_message(di_session *session, di_origin *origin, uint8_t *room, size_t size,
-                        const dari_references *references, bool flush)
+                        const dari_references *references, bool locked, bool flush)
 {
     bool call_loop = false;
     if (session->connectionless && origin->cached) {
@@ -69,7 +70,7 @@ static void end_message(di_session *session, di_origin *origin, uint8_t *room, s
     } else {
         di_count(&traffic->sent, added);
     }
-    pthread_mutex_unlock(&session->lock);
+    di_session_give_output(session, locked);
     if (call_loop)
         di_session_call_loop(session);
 }
@@ -93,8 +94,8 @@ uint8_t *dari_request_reserve(dari_request *request, int64_t size)
     }
     uint64_t whole = (uint64_t)size + DI_REPLY_SUCCESS_SIZE;
     request->message_size = whole < SIZE_MAX ? (size_t)whole : SIZE_MAX;
-    request->error =
-        begin_message(request->session, &request->origin, request->message_size, &request->message);
+    request->error = begin_message(request->session, &request->origin, request->message_size,
+                                   &request->locked, &request->message);
     request->references.count = 0;
     if (request->error == 0 &&
         di_channel_takes_references(&request->session->channel, request->message_size))
@@ -114,7 +115,7 @@ static void send_success(dari_request *request)
     request->replied = true;
     di_request_count(request->server, request->counters, request->began, 0, request->in_loop);
     end_message(request->session, &request->origin, request->message, request->message_size,
-                &request->references, !request->in_loop);
+                &request->references, request->locked, !request->in_loop);
     leave(request, 0);
 }
 
@@ -132,13 +133,14 @@ int dari_request_reply(dari_request *request)
 int di_answer_header(di_session *session, di_origin *origin, const di_reply_header *header,
                      bool flush)
 {
+    bool locked;
     uint8_t *room;
     size_t size = di_reply_header_size(header);
-    int error = begin_message(session, origin, size, &room);
+    int error = begin_message(session, origin, size, &locked, &room);
     if (error < 0)
         return error;
     di_reply_header_encode(room, header);
-    end_message(session, origin, room, size, &(dari_references){0}, flush);
+    end_message(session, origin, room, size, &(dari_references){0}, locked, flush);
     return 0;
 }
 
@@ -146,7 +148,7 @@ int di_answer_again(di_session *session, di_origin *origin, const di_message *me
 {
     uint8_t *room;
     size_t size;
-    pthread_mutex_lock(&session->lock);
+    bool locked = di_session_take_output(session);
     int known =
         di_reply_cache_find(&session->replies, &origin->route, sizeof origin->route, message->bytes,
                             message->size, session->server->now, &origin->cached);
@@ -161,17 +163,17 @@ int di_answer_again(di_session *session, di_origin *origin, const di_message *me
     }
     if (known != DI_CALL_NEW)
         origin->cached = NULL;
-    pthread_mutex_unlock(&session->lock);
+    di_session_give_output(session, locked);
     return known;
 }
 
 void di_answer_never(di_session *session, di_origin *origin)
 {
-    pthread_mutex_lock(&session->lock);
+    bool locked = di_session_take_output(session);
     if (origin->cached)
         di_reply_cache_forget(&session->replies, origin->cached);
     origin->cached = NULL;
-    pthread_mutex_unlock(&session->lock);
+    di_session_give_output(session, locked);
 }
 
 /* Tells the log why a call is answered with SYSTEM_ERR, or its arguments called garbage. */

@@ -5,9 +5,9 @@
  * sweep.c (what time ends) and about.c (what a handler may ask).
  *
  * Threads. The loop's thread does all input and owns whatever is not named here. Any thread may
- * answer a call: it takes turns with others on the output of the connection under session->lock,
- * and sends by itself; it wakes the loop only where the loop has to do something then
- * (di_session_call_loop).
+ * answer a call: it takes turns with others on the output of the connection under session->lock
+ * (which the loop leaves alone while there are no others: di_session_take_output), and sends by
+ * itself; it wakes the loop only where the loop has to do something then (di_session_call_loop).
  *
  * Owners. A call that is in progress beyond its turn of the loop is counted in its session
  * (`in_flight`) and holds a reference on it, a session holds one on the server: so both are there
@@ -144,9 +144,10 @@ struct dari_request {
     uint8_t *copy; /* memory for a copy of the message, kept */
     size_t copy_room;
     di_hold *hold;    /* of the message where it came in, or NULL */
-    uint8_t *message; /* the reply being written, and session->lock is held; or NULL */
+    uint8_t *message; /* the reply being written, and the output is the thread's; or NULL */
     size_t message_size;
-    int error; /* of dari_request_reserve */
+    bool locked; /* then: by session->lock */
+    int error;   /* of dari_request_reserve */
     bool replied;
     bool in_loop;     /* served by the loop, which sends */
     unsigned entered; /* interceptors whose `before` let it pass */
@@ -263,6 +264,24 @@ void di_server_reference_drop(dari_server *server);
 static inline bool di_server_is_here(const dari_server *server)
 {
     return pthread_equal(atomic_load_explicit(&server->here, memory_order_relaxed), pthread_self());
+}
+
+/* Takes session->lock for the output, unless no other thread has to do with it: the loop asks, no
+ * call goes on beyond its turn, and no client calls over the session. What others did before is
+ * seen with `in_flight`, which they count down last. Returns whether it was taken. */
+static inline bool di_session_take_output(di_session *session)
+{
+    if (di_server_is_here(session->server) && atomic_load(&session->in_flight) == 0 &&
+        !atomic_load(&session->called_over))
+        return false;
+    pthread_mutex_lock(&session->lock);
+    return true;
+}
+
+static inline void di_session_give_output(di_session *session, bool taken)
+{
+    if (taken)
+        pthread_mutex_unlock(&session->lock);
 }
 
 /* Whether dari_server_run is to return: no further call is begun. Any thread. */

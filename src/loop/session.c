@@ -207,9 +207,9 @@ static int serve_some(dari_server *server, di_session *session)
 {
     di_message message;
     for (int i = 0; i < DI_CALLS_PER_TURN && !di_server_stops(server); i++) {
-        pthread_mutex_lock(&session->lock);
+        bool locked = di_session_take_output(session);
         bool full = is_full(server, session);
-        pthread_mutex_unlock(&session->lock);
+        di_session_give_output(session, locked);
         bool finished = server->finishing && !atomic_load(&session->called_over);
         if (full || finished || has_many_calls(server, session))
             return SERVED_HELD;
@@ -275,7 +275,7 @@ void di_session_serve(dari_server *server, di_session *session)
     make_unready(server, session);
     session->serving = true;
     int served = serve_some(server, session);
-    pthread_mutex_lock(&session->lock);
+    bool locked = di_session_take_output(session);
     /* Replies to what came before some garbage are owed. */
     int flushed = di_channel_flush(&session->channel);
     server->clock = 0;
@@ -284,7 +284,7 @@ void di_session_serve(dari_server *server, di_session *session)
         error = settle(server, session, served, &over);
     bool has_room = atomic_load(&session->caller_waits) && !is_full(server, session);
     session->serving = false;
-    pthread_mutex_unlock(&session->lock);
+    di_session_give_output(session, locked);
     if (has_room)
         di_caller_room(session);
     if (error < 0)
