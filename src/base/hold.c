@@ -59,7 +59,11 @@ di_hold *di_hold_create(di_pool *pool, size_t room)
 
 void di_hold_release(di_hold *hold)
 {
-    if (!hold || atomic_fetch_sub_explicit(&hold->holders, 1, memory_order_acq_rel) != 1)
+    if (!hold)
+        return;
+    /* Nobody but the last one could add another. */
+    if (!di_hold_is_single(hold) &&
+        atomic_fetch_sub_explicit(&hold->holders, 1, memory_order_acq_rel) != 1)
         return;
     if (hold->pool)
         give(hold);

@@ -23,7 +23,8 @@ dari_encoder *dari_request_encoder(dari_request *request)
 static int begin_message(di_session *session, const di_origin *origin, size_t size,
                          bool *ret_locked, uint8_t **ret_room)
 {
-    bool locked = *ret_locked = di_session_take_output(session);
+    bool here = di_server_is_here(session->server);
+    bool locked = *ret_locked = di_session_take_output(session, here);
     int error = DARI_CLOSED;
     if (session->channel.connection && !session->broken)
         error = di_channel_reserve(&session->channel, size, ret_room);
@@ -148,7 +149,7 @@ int di_answer_again(di_session *session, di_origin *origin, const di_message *me
 {
     uint8_t *room;
     size_t size;
-    bool locked = di_session_take_output(session);
+    bool locked = di_session_take_output(session, di_server_is_here(session->server));
     int known =
         di_reply_cache_find(&session->replies, &origin->route, sizeof origin->route, message->bytes,
                             message->size, session->server->now, &origin->cached);
@@ -169,7 +170,7 @@ int di_answer_again(di_session *session, di_origin *origin, const di_message *me
 
 void di_answer_never(di_session *session, di_origin *origin)
 {
-    bool locked = di_session_take_output(session);
+    bool locked = di_session_take_output(session, di_server_is_here(session->server));
     if (origin->cached)
         di_reply_cache_forget(&session->replies, origin->cached);
     origin->cached = NULL;

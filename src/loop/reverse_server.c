@@ -540,7 +540,8 @@ static void open_sessions(di_reverse_service *service)
 
 void di_reverse_services_heed(dari_server *server)
 {
-    bool called = atomic_exchange(&server->services_called, false);
+    bool called =
+        atomic_load(&server->services_called) && atomic_exchange(&server->services_called, false);
     for (di_reverse_service **link = &server->services, *at; (at = *link);) {
         if (!at->client) {
             *link = at->next;

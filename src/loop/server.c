@@ -384,7 +384,8 @@ static void heed(dari_server *server)
     /* After the last of them: while one is on its way here, it does not call again. */
     if (atomic_load(&server->starved) && atomic_load(&server->in_flight) < server->calls_max)
         atomic_store(&server->starved, false);
-    if (atomic_exchange(&server->finish_asked, false) && !server->finishing)
+    if (atomic_load(&server->finish_asked) && atomic_exchange(&server->finish_asked, false) &&
+        !server->finishing)
         begin_finishing(server);
 }
 

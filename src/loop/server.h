@@ -266,13 +266,12 @@ static inline bool di_server_is_here(const dari_server *server)
     return pthread_equal(atomic_load_explicit(&server->here, memory_order_relaxed), pthread_self());
 }
 
-/* Takes session->lock for the output, unless no other thread has to do with it: the loop asks, no
- * call goes on beyond its turn, and no client calls over the session. What others did before is
- * seen with `in_flight`, which they count down last. Returns whether it was taken. */
-static inline bool di_session_take_output(di_session *session)
+/* Takes session->lock for the output, unless no other thread has to do with it: the loop asks
+ * (`here`), no call goes on beyond its turn, and no client calls over the session. What others did
+ * before is seen with `in_flight`, which they count down last. Returns whether it was taken. */
+static inline bool di_session_take_output(di_session *session, bool here)
 {
-    if (di_server_is_here(session->server) && atomic_load(&session->in_flight) == 0 &&
-        !atomic_load(&session->called_over))
+    if (here && atomic_load(&session->in_flight) == 0 && !atomic_load(&session->called_over))
         return false;
     pthread_mutex_lock(&session->lock);
     return true;

@@ -207,7 +207,7 @@ static int serve_some(dari_server *server, di_session *session)
 {
     di_message message;
     for (int i = 0; i < DI_CALLS_PER_TURN && !di_server_stops(server); i++) {
-        bool locked = di_session_take_output(session);
+        bool locked = di_session_take_output(session, true);
         bool full = is_full(server, session);
         di_session_give_output(session, locked);
         bool finished = server->finishing && !atomic_load(&session->called_over);
@@ -275,7 +275,7 @@ void di_session_serve(dari_server *server, di_session *session)
     make_unready(server, session);
     session->serving = true;
     int served = serve_some(server, session);
-    bool locked = di_session_take_output(session);
+    bool locked = di_session_take_output(session, true);
     /* Replies to what came before some garbage are owed. */
     int flushed = di_channel_flush(&session->channel);
     server->clock = 0;

@@ -85,6 +85,10 @@ const dari_procedure *di_interface_procedure(const dari_interface *interface, ui
 {
     uint32_t low = 0;
     uint32_t high = interface->procedure_count;
+    /* Mostly they are numbered without gaps. */
+    uint32_t likely = high ? number - interface->procedures[0].number : 0;
+    if (likely < high && interface->procedures[likely].number == number)
+        return &interface->procedures[likely];
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         const dari_procedure *procedure = &interface->procedures[middle];
