@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A client's socket is connected: the kernel drops what others send to it, and tells where nobody
  * listens. A server's one serves all callers; each message comes with its route, by which the
- * answer goes back from the very address that was asked.
+ * answer goes back from the very address that was asked: the kernel sees to that where the socket
+ * has one address, and is told it where it has them all.
  *
  * Names with several addresses: the first that the machine has a way to is taken, since no datagram
  * tells whether somebody is there. */
@@ -29,7 +30,7 @@
 /* How long the name in an address to listen at may take to look up. */
 #define LISTEN_LOOKUP_NS (UINT64_C(25) * 1000000000u)
 
-/* The other side's address, and the one of ours that it used. */
+/* The other side's address, and the one of ours that it used, if we have several. */
 typedef struct udp_route {
     union {
         struct sockaddr any;
@@ -56,6 +57,7 @@ typedef struct queued {
 typedef struct udp_connection {
     di_connection head;
     bool serves;    /* not connected: messages have routes */
+    bool anywhere;  /* it has all addresses of the machine */
     udp_route from; /* of the message that is shown */
     udp_route to;   /* of the message that is committed next */
     size_t unsent;  /* bytes of the messages that wait */
@@ -120,13 +122,19 @@ static void put_control(struct msghdr *message, int level, int type, const void 
     memcpy(CMSG_DATA(item), data, size);
 }
 
-static ssize_t send_by_route(int descriptor, const uint8_t *bytes, size_t size, udp_route *route)
+static socklen_t address_size(bool six)
+{
+    return six ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+/* Sends from the address of ours that the route has. */
+static ssize_t send_from(int descriptor, const uint8_t *bytes, size_t size, udp_route *route)
 {
     control room = {0};
     bool six = route->peer.any.sa_family == AF_INET6;
     struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
     struct msghdr message = {.msg_name = &route->peer,
-                             .msg_namelen = six ? sizeof route->peer.v6 : sizeof route->peer.v4,
+                             .msg_namelen = address_size(six),
                              .msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = &room};
@@ -137,6 +145,16 @@ static ssize_t send_by_route(int descriptor, const uint8_t *bytes, size_t size, 
                     &(struct in_pktinfo){.ipi_spec_dst = route->here.v4},
                     sizeof(struct in_pktinfo));
     return sendmsg(descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t send_by_route(const udp_connection *udp, const uint8_t *bytes, size_t size,
+                             udp_route *route)
+{
+    if (udp->anywhere)
+        return send_from(di_connection_descriptor(&udp->head), bytes, size, route);
+    bool six = route->peer.any.sa_family == AF_INET6;
+    return sendto(di_connection_descriptor(&udp->head), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT,
+                  &route->peer.any, address_size(six));
 }
 
 /* Whether a failure is the network's, which may be another in a moment. */
@@ -152,8 +170,7 @@ static int send_one(udp_connection *udp, queued *datagram)
 {
     const uint8_t *bytes = (const uint8_t *)(datagram + 1);
     for (bool again = true;;) {
-        ssize_t sent = udp->serves ? send_by_route(di_connection_descriptor(&udp->head), bytes,
-                                                   datagram->size, &datagram->route)
+        ssize_t sent = udp->serves ? send_by_route(udp, bytes, datagram->size, &datagram->route)
                                    : send(di_connection_descriptor(&udp->head), bytes,
                                           datagram->size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0)
@@ -205,11 +222,11 @@ static void take_control(struct msghdr *message, udp_route *route)
     }
 }
 
-static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
+/* Receives with the address of ours that the datagram was sent to. */
+static ssize_t receive_at(udp_connection *udp, uint8_t *room)
 {
     control control_room = {0};
     struct iovec part = {.iov_base = room, .iov_len = RECEIVE_ROOM};
-    memset(&udp->from, 0, sizeof udp->from);
     struct msghdr message = {.msg_name = &udp->from.peer,
                              .msg_namelen = sizeof udp->from.peer,
                              .msg_iov = &part,
@@ -217,11 +234,20 @@ static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
                              .msg_control = &control_room,
                              .msg_controllen = sizeof control_room};
     ssize_t got = recvmsg(di_connection_descriptor(&udp->head), &message, MSG_DONTWAIT);
-    if (got < 0)
-        return got;
-    if (udp->from.peer.any.sa_family == AF_INET6)
+    if (got >= 0)
+        take_control(&message, &udp->from);
+    return got;
+}
+
+static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
+{
+    socklen_t size = sizeof udp->from.peer;
+    memset(&udp->from, 0, sizeof udp->from);
+    ssize_t got = udp->anywhere ? receive_at(udp, room)
+                                : recvfrom(di_connection_descriptor(&udp->head), room, RECEIVE_ROOM,
+                                           MSG_DONTWAIT, &udp->from.peer.any, &size);
+    if (got >= 0 && udp->from.peer.any.sa_family == AF_INET6)
         udp->from.peer.v6.sin6_flowinfo = 0;
-    take_control(&message, &udp->from);
     return got;
 }
 
@@ -427,6 +453,22 @@ static const di_listener_ops udp_listener_ops = {
     .close = udp_close_listener,
 };
 
+/* Whether it is the address that stands for all of the machine's. */
+static bool is_anywhere(const struct sockaddr *address)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    return address->sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)
+                                          : v4->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static int ask_for_destinations(int descriptor, bool six)
+{
+    int on = 1;
+    return setsockopt(descriptor, six ? IPPROTO_IPV6 : IPPROTO_IP,
+                      six ? IPV6_RECVPKTINFO : IP_PKTINFO, &on, sizeof on);
+}
+
 /* An IPv6 address takes no IPv4 datagrams: it means what it says. */
 static int bind_one(const struct addrinfo *address, int *ret_descriptor, di_failure *failure)
 {
@@ -438,8 +480,7 @@ static int bind_one(const struct addrinfo *address, int *ret_descriptor, di_fail
         return error;
     if (six)
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (setsockopt(descriptor, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVPKTINFO : IP_PKTINFO,
-                   &on, sizeof on) < 0 ||
+    if ((is_anywhere(address->ai_addr) && ask_for_destinations(descriptor, six) < 0) ||
         bind(descriptor, address->ai_addr, address->ai_addrlen) < 0) {
         error = di_fail_system(failure, errno, NULL);
         close(descriptor);
@@ -449,7 +490,8 @@ static int bind_one(const struct addrinfo *address, int *ret_descriptor, di_fail
     return 0;
 }
 
-static int make_listener(int descriptor, const di_place *place, di_listener **ret_listener)
+static int make_listener(int descriptor, bool anywhere, const di_place *place,
+                         di_listener **ret_listener)
 {
     udp_listener *listener = calloc(1, sizeof *listener);
     if (!listener) {
@@ -463,6 +505,7 @@ static int make_listener(int descriptor, const di_place *place, di_listener **re
         udp_close_listener(&listener->head);
         return DARI_NO_MEMORY;
     }
+    ((udp_connection *)listener->connection)->anywhere = anywhere;
     *ret_listener = &listener->head;
     return 0;
 }
@@ -472,6 +515,7 @@ static int udp_listen(const char *rest, di_listener **ret_listener, di_failure *
     di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
+    bool anywhere = false;
     int error = di_place_parse(rest, &place, failure);
     if (error == 0)
         error = di_resolve_address(place.host, *place.port ? place.port : "0",
@@ -481,9 +525,10 @@ static int udp_listen(const char *rest, di_listener **ret_listener, di_failure *
     for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {
         *failure = (di_failure){0};
         error = bind_one(at, &descriptor, failure);
+        anywhere = is_anywhere(at->ai_addr);
     }
     freeaddrinfo(addresses);
-    return error < 0 ? error : make_listener(descriptor, &place, ret_listener);
+    return error < 0 ? error : make_listener(descriptor, anywhere, &place, ret_listener);
 }
 
 const di_transport di_udp_transport = {
