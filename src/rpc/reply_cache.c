@@ -9,22 +9,22 @@
 #include <string.h>
 
 #define BUCKETS_MIN 64u
-/* Memory for a reply that a forgotten call leaves to the next one. */
+/* Memory for a large reply that a forgotten call leaves to the next one. */
 #define REPLY_KEEP 512u
+/* Bytes of a reply that need no memory of their own: so much fits into two lines of a cache. */
+#define REPLY_SMALL 48u
 
+/* The whole cache is gone through in turn, so calls are kept small. */
 struct di_cached_call {
     di_cached_call *next_in_bucket; /* or among the unused */
-    di_cached_call *newer, *older;  /* of those answered */
-    uint64_t hash;
-    uint64_t second_hash; /* stands for the bytes of the message, which are not kept */
+    di_cached_call *newer;          /* of those answered */
+    uint64_t hash, second_hash;     /* stand for caller and message, whose bytes are not kept */
     uint64_t answered_at;
-    size_t message_size;
     bool answered;
-    uint8_t *reply;
     size_t reply_size;
-    size_t reply_room; /* bytes at reply */
-    size_t caller_size;
-    uint8_t caller[DI_CALLER_SIZE];
+    uint8_t *large; /* memory for a reply that is not small, or NULL */
+    size_t large_room;
+    uint8_t small[REPLY_SMALL];
 };
 
 static uint64_t rotate(uint64_t value, unsigned bits)
@@ -56,7 +56,7 @@ static sip sip_begin(const uint64_t key[2])
     };
 }
 
-static void sip_round(sip *state)
+static inline void sip_round(sip *state)
 {
     state->v0 += state->v1;
     state->v1 = rotate(state->v1, 13) ^ state->v0;
@@ -70,21 +70,21 @@ static void sip_round(sip *state)
     state->v2 = rotate(state->v2, 32);
 }
 
-static void sip_word(sip *state, uint64_t word)
+static inline void sip_word(sip *state, uint64_t word)
 {
     state->v3 ^= word;
     sip_round(state);
     state->v0 ^= word;
 }
 
-static void sip_bytes(sip *state, const uint8_t *bytes, size_t size)
+static inline void sip_bytes(sip *state, const uint8_t *bytes, size_t size)
 {
     for (; size >= 8; bytes += 8, size -= 8)
         sip_word(state, load(bytes, 8));
     sip_word(state, load(bytes, size) | (uint64_t)size << 56);
 }
 
-static uint64_t sip_finish(sip *state)
+static inline uint64_t sip_finish(sip *state)
 {
     for (int i = 0; i < 3; i++)
         sip_round(state);
@@ -127,27 +127,22 @@ static bool make_buckets(di_reply_cache *cache)
     return true;
 }
 
-/* Takes an answered call out of the line of those. */
-static void leave_line(di_reply_cache *cache, di_cached_call *call)
-{
-    *(call->older ? &call->older->newer : &cache->oldest) = call->newer;
-    *(call->newer ? &call->newer->older : &cache->newest) = call->older;
-    cache->bytes -= call->reply_size;
-}
-
+/* Forgets a call: one in progress, or the oldest of those answered. */
 static void drop(di_reply_cache *cache, di_cached_call *call)
 {
     di_cached_call **at = bucket_of(cache, call->hash);
     while (*at != call)
         at = &(*at)->next_in_bucket;
     *at = call->next_in_bucket;
-    if (call->answered)
-        leave_line(cache, call);
+    if (call->answered) {
+        cache->oldest = call->newer;
+        cache->bytes -= call->reply_size;
+    }
     cache->count--;
-    if (call->reply_room > REPLY_KEEP) {
-        free(call->reply);
-        call->reply = NULL;
-        call->reply_room = 0;
+    if (call->large_room > REPLY_KEEP) {
+        free(call->large);
+        call->large = NULL;
+        call->large_room = 0;
     }
     call->next_in_bucket = cache->unused;
     cache->unused = call;
@@ -155,12 +150,14 @@ static void drop(di_reply_cache *cache, di_cached_call *call)
 
 void di_reply_cache_free(di_reply_cache *cache)
 {
+    while (cache->oldest)
+        drop(cache, cache->oldest);
     for (uint32_t i = 0; i < cache->bucket_count; i++)
         while (cache->buckets[i])
             drop(cache, cache->buckets[i]);
     for (di_cached_call *next; cache->unused; cache->unused = next) {
         next = cache->unused->next_in_bucket;
-        free(cache->unused->reply);
+        free(cache->unused->large);
         free(cache->unused);
     }
     free(cache->buckets);
@@ -180,27 +177,17 @@ static void forget_old(di_reply_cache *cache, uint64_t now)
         drop(cache, cache->oldest);
 }
 
-static bool is_same(const di_cached_call *one, const di_cached_call *other)
-{
-    return one->hash == other->hash && one->second_hash == other->second_hash &&
-           one->message_size == other->message_size && one->caller_size == other->caller_size &&
-           memcmp(one->caller, other->caller, one->caller_size) == 0;
-}
-
-/* Fills in what identifies a call. */
-static void identify(const di_reply_cache *cache, di_cached_call *call, const void *caller,
-                     size_t caller_size, const uint8_t *message, size_t size)
+/* Computes the 128 bits that identify a call. */
+static void identify(const di_reply_cache *cache, const void *caller, size_t caller_size,
+                     const uint8_t *message, size_t size, uint64_t ret_hashes[2])
 {
     sip state = sip_begin(cache->key);
-    call->caller_size = caller_size;
-    memcpy(call->caller, caller, caller_size);
-    call->message_size = size;
     sip_bytes(&state, caller, caller_size);
     sip_bytes(&state, message, size);
     state.v2 ^= 0xee;
-    call->hash = sip_finish(&state);
+    ret_hashes[0] = sip_finish(&state);
     state.v1 ^= 0xdd;
-    call->second_hash = sip_finish(&state);
+    ret_hashes[1] = sip_finish(&state);
 }
 
 /* A call to be filled in, or NULL. */
@@ -214,7 +201,7 @@ static di_cached_call *take(di_reply_cache *cache)
 }
 
 /* Remembers a new call, for which there may be no room. */
-static int remember(di_reply_cache *cache, const di_cached_call *wanted, di_cached_call **ret_call)
+static int remember(di_reply_cache *cache, const uint64_t hashes[2], di_cached_call **ret_call)
 {
     if (cache->count >= cache->limits.count) {
         if (!cache->oldest)
@@ -224,11 +211,9 @@ static int remember(di_reply_cache *cache, const di_cached_call *wanted, di_cach
     di_cached_call *call = make_buckets(cache) ? take(cache) : NULL;
     if (!call)
         return DARI_NO_MEMORY;
-    uint8_t *reply = call->reply;
-    size_t room = call->reply_room;
-    *call = *wanted;
-    call->reply = reply;
-    call->reply_room = room;
+    call->hash = hashes[0];
+    call->second_hash = hashes[1];
+    call->answered = false;
     di_cached_call **bucket = bucket_of(cache, call->hash);
     call->next_in_bucket = *bucket;
     *bucket = call;
@@ -241,16 +226,16 @@ int di_reply_cache_find(di_reply_cache *cache, const void *caller, size_t caller
                         const uint8_t *message, size_t size, uint64_t now,
                         di_cached_call **ret_call)
 {
-    di_cached_call wanted = {0};
-    identify(cache, &wanted, caller, caller_size, message, size);
+    uint64_t hashes[2];
+    identify(cache, caller, caller_size, message, size, hashes);
     forget_old(cache, now);
-    di_cached_call *call = cache->bucket_count ? *bucket_of(cache, wanted.hash) : NULL;
+    di_cached_call *call = cache->bucket_count ? *bucket_of(cache, hashes[0]) : NULL;
     for (; call; call = call->next_in_bucket)
-        if (is_same(call, &wanted)) {
+        if (call->hash == hashes[0] && call->second_hash == hashes[1]) {
             *ret_call = call;
             return call->answered ? DI_CALL_ANSWERED : DI_CALL_RUNS;
         }
-    return remember(cache, &wanted, ret_call);
+    return remember(cache, hashes, ret_call);
 }
 
 /* Makes room for a reply of `size` bytes at a call; others are forgotten for it. Returns whether
@@ -261,15 +246,20 @@ static bool make_room(di_reply_cache *cache, di_cached_call *call, size_t size)
         return false;
     while (cache->bytes > cache->limits.bytes - size)
         drop(cache, cache->oldest);
-    if (size <= call->reply_room)
+    if (size <= REPLY_SMALL || size <= call->large_room)
         return true;
-    uint8_t *reply = malloc(size);
-    if (!reply)
+    uint8_t *large = malloc(size);
+    if (!large)
         return false;
-    free(call->reply);
-    call->reply = reply;
-    call->reply_room = size;
+    free(call->large);
+    call->large = large;
+    call->large_room = size;
     return true;
+}
+
+static uint8_t *reply_of(di_cached_call *call)
+{
+    return call->reply_size <= REPLY_SMALL ? call->small : call->large;
 }
 
 void di_reply_cache_answer(di_reply_cache *cache, di_cached_call *call, const uint8_t *reply,
@@ -279,13 +269,12 @@ void di_reply_cache_answer(di_reply_cache *cache, di_cached_call *call, const ui
         drop(cache, call);
         return;
     }
-    memcpy(call->reply, reply, size);
     call->reply_size = size;
+    memcpy(reply_of(call), reply, size);
     call->answered = true;
     call->answered_at = now;
-    call->older = cache->newest;
     call->newer = NULL;
-    *(cache->newest ? &cache->newest->newer : &cache->oldest) = call;
+    *(cache->oldest ? &cache->newest->newer : &cache->oldest) = call;
     cache->newest = call;
     cache->bytes += size;
 }
@@ -295,8 +284,8 @@ void di_reply_cache_forget(di_reply_cache *cache, di_cached_call *call)
     drop(cache, call);
 }
 
-const uint8_t *di_cached_reply(const di_cached_call *call, size_t *ret_size)
+const uint8_t *di_cached_reply(di_cached_call *call, size_t *ret_size)
 {
     *ret_size = call->reply_size;
-    return call->reply;
+    return reply_of(call);
 }

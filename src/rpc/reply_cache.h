@@ -2,7 +2,8 @@
 /* Replies that are kept where a caller that has heard nothing calls again with the same message, as
  * it does over UDP: so a call runs once, and a lost reply is sent once more.
  *
- * Two messages are the same call where caller, xid and all bytes of the message agree. A call that
+ * Two messages are the same call where caller, xid and all bytes of the message agree: they are
+ * known by a keyed hash of 128 bits. A call that
  * is in progress is remembered until it is answered. An answered one is remembered as long as the
  * limits of count, bytes and age allow; of those answered the oldest is forgotten first.
  *
@@ -12,9 +13,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* The longest name of a caller, in bytes. */
-#define DI_CALLER_SIZE 64u
 
 typedef struct di_cached_call di_cached_call;
 
@@ -37,7 +35,7 @@ typedef struct di_reply_cache {
     uint32_t bucket_count; /* a power of two, or 0 before the first call */
     uint32_t count;
     size_t bytes;                    /* of replies */
-    di_cached_call *oldest, *newest; /* of those answered */
+    di_cached_call *oldest, *newest; /* of those answered; newest: where there is an oldest */
     di_cached_call *unused;          /* with memory for the next ones */
     uint64_t key[2];                 /* of the hash: nobody can choose calls that collide */
 } di_reply_cache;
@@ -47,7 +45,7 @@ void di_reply_cache_init(di_reply_cache *cache, const di_reply_cache_limits *lim
                          const uint64_t key[2]);
 void di_reply_cache_free(di_reply_cache *cache);
 
-/* Looks a call up. `caller`: `caller_size` bytes that name it, at most DI_CALLER_SIZE. Returns an
+/* Looks a call up. `caller`: `caller_size` bytes that name it. Returns an
  * enum di_call_known and the call, or DARI_NO_MEMORY, or DARI_LIMIT where all that are remembered
  * are in progress. */
 int di_reply_cache_find(di_reply_cache *cache, const void *caller, size_t caller_size,
@@ -63,6 +61,6 @@ void di_reply_cache_answer(di_reply_cache *cache, di_cached_call *call, const ui
 void di_reply_cache_forget(di_reply_cache *cache, di_cached_call *call);
 
 /* The reply of an answered call; it lasts until the cache is used again. */
-const uint8_t *di_cached_reply(const di_cached_call *call, size_t *ret_size);
+const uint8_t *di_cached_reply(di_cached_call *call, size_t *ret_size);
 
 #endif
