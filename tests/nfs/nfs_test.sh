@@ -8,34 +8,11 @@ set -u
 : "${DARI_SOURCE:?}"
 nfs=$(realpath "$1")
 memfs=$(realpath "$2")
-PATH=$PATH:/usr/sbin:/sbin
+. "$DARI_SOURCE/tests/nfs/servers.sh"
 
-# Outside of the namespaces: makes them, or says why there are none.
-why_not() {
-    [ "$(id -u)" = 0 ] || { echo "only root can start an NFS server"; return; }
-    for program in rpcbind ganesha.nfsd ip unshare; do
-        command -v "$program" >/dev/null || { echo "there is no $program"; return; }
-    done
-    unshare --net --mount --pid --fork true 2>/dev/null ||
-        echo "there are no namespaces for a server of our own"
-}
-if [ "${3-}" != inside ]; then
-    reason=$(why_not)
-    if [ -n "$reason" ]; then
-        echo "ok 1 - nfs # SKIP $reason"
-        echo "1..1"
-        exit 0
-    fi
-    directory=$(mktemp -d)
-    trap 'rm -rf "$directory"' EXIT
-    TMPDIR=$directory unshare --net --mount --pid --fork --kill-child --mount-proc \
-        sh "$0" "$nfs" "$memfs" inside
-    exit
-fi
-
+is_inside || exit_inside nfs sh "$0" "$@"
+make_namespaces || exit 1
 . "$DARI_SOURCE/tests/support/tap.sh"
-
-trap 'umount -l server 2>/dev/null; rm -rf "$tap_directory"' EXIT
 
 large=$((1 << 20))
 many=500
@@ -43,51 +20,6 @@ if [ -n "${DARI_ALL-}" ]; then
     large=$((64 << 20))
     many=10000
 fi
-
-# The servers.
-
-set_up() {
-    mount --make-rprivate / && ip link set lo up && mount -t tmpfs none /run &&
-        mkdir -p /var/lib/nfs && mount -t tmpfs none /var/lib/nfs && mkdir server &&
-        mount -t tmpfs none server && mkdir -p /run/rpcbind /run/ganesha server/export
-}
-
-configure() {
-    cat >ganesha.conf <<CONFIGURATION
-NFS_CORE_PARAM { Protocols = 3; MNT_Port = 20048; Enable_NLM = false; Enable_RQUOTA = false; }
-NFSV4 { Graceless = true; }
-EXPORT {
-    Export_Id = 1;
-    Path = $export;
-    Pseudo = /export;
-    Access_Type = RW;
-    Squash = No_Root_Squash;
-    SecType = sys;
-    Protocols = 3;
-    Transports = TCP, UDP;
-    FSAL { Name = VFS; }
-}
-CONFIGURATION
-}
-
-# Fills in ganesha. It tells nobody when it is ready.
-start_ganesha() {
-    ganesha.nfsd -F -L "$PWD/ganesha.log" -f "$PWD/ganesha.conf" -p /run/ganesha/pid &
-    ganesha=$!
-    for _ in $(seq 200); do
-        "$nfs" --timeout 1 df tcp://127.0.0.1 "$export" >/dev/null 2>&1 &&
-            "$nfs" --timeout 1 df udp://127.0.0.1 "$export" >/dev/null 2>&1 && return
-        kill -0 "$ganesha" || break
-        sleep 0.1
-    done
-    cat ganesha.log
-    return 1
-}
-
-kill_ganesha() {
-    kill -KILL "$ganesha"
-    wait "$ganesha" 2>/dev/null
-}
 
 # A directory that user 1000 may not enter, one that is full, and files of every size around those
 # of the pieces.
@@ -236,10 +168,7 @@ check_address() {
     check_silence
 }
 
-check "namespaces" set_up
-export=$PWD/server/export
-rpcbind -f -w 2>rpcbind.log &
-configure
+check "rpcbind" start_rpcbind
 check "files" fill_export
 check "NFS-Ganesha, found by rpcbind over TCP and UDP" start_ganesha
 
