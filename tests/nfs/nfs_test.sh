@@ -10,7 +10,7 @@ nfs=$(realpath "$1")
 memfs=$(realpath "$2")
 . "$DARI_SOURCE/tests/nfs/servers.sh"
 
-is_inside || exit_inside nfs sh "$0" "$@"
+is_inside || exit_inside "" sh "$0" "$@"
 make_namespaces || exit 1
 . "$DARI_SOURCE/tests/support/tap.sh"
 

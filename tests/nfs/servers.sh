@@ -3,7 +3,7 @@
 # that nothing of them is seen outside, and they end with it. Only root can do that.
 #
 #   . servers.sh
-#   is_inside || exit_inside NAME "$0" "$@"
+#   is_inside || exit_inside "" sh "$0" "$@"
 #   make_namespaces && start_rpcbind && start_ganesha
 # shellcheck shell=sh
 
@@ -35,10 +35,12 @@ inside() {
     )
 }
 
-# exit_inside NAME SCRIPT [ARGUMENT]...: for tests. Runs the script again, inside; or skips it.
+# exit_inside PROGRAMS COMMAND...: for tests. Runs the script again, inside; or skips it, where one of the
+# programs that it needs is missing.
 exit_inside() {
-    if reason=$(no_namespaces); then
-        echo "ok 1 - $1 # SKIP $reason"
+    # shellcheck disable=SC2086
+    if reason=$(no_namespaces $1); then
+        echo "ok 1 - servers of our own # SKIP $reason"
         echo "1..1"
         exit 0
     fi
