@@ -26,53 +26,15 @@ void di_channel_init(di_channel *channel, di_connection *connection, size_t mess
     di_record_reader_init(&channel->reader, message_max, DI_CALL_HEADER_MAX);
 }
 
-/* The bytes that a message takes on the connection. */
-static size_t sent_size(const di_channel *channel, size_t size)
-{
-    return channel->prefix ? di_record_size(size, DI_FRAGMENT_MAX) : size;
-}
-
-int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room)
-{
-    if (size > channel->message_max)
-        return DARI_LIMIT;
-    uint8_t *room;
-    int error =
-        channel->connection->ops->reserve(channel->connection, sent_size(channel, size), &room);
-    if (error < 0)
-        return error;
-    *ret_room = room + channel->prefix;
-    return 0;
-}
-
-/* Marks the message. Returns the bytes that it takes on the connection. */
-static size_t mark(const di_channel *channel, uint8_t *room, size_t size)
-{
-    if (channel->prefix)
-        di_record_mark(room - channel->prefix, size, DI_FRAGMENT_MAX);
-    return sent_size(channel, size);
-}
-
-void di_channel_commit(di_channel *channel, uint8_t *room, size_t size)
-{
-    size = mark(channel, room, size);
-    channel->connection->ops->commit(channel->connection, size);
-    channel->committed += size;
-}
-
-void di_channel_commit_references(di_channel *channel, uint8_t *room, size_t size,
-                                  const dari_references *references)
+void di_channel_commit_parts(di_channel *channel, uint8_t *room, size_t size,
+                             const dari_references *references)
 {
     di_part parts[DARI_REFERENCES_MAX];
-    if (references->count == 0) {
-        di_channel_commit(channel, room, size);
-        return;
-    }
     for (uint32_t i = 0; i < references->count; i++) {
         const dari_reference *one = &references->items[i];
         parts[i] = (di_part){one->at, one->data, one->size};
     }
-    size = mark(channel, room, size);
+    size = di_channel_mark(channel, room, size);
     channel->connection->ops->commit_parts(channel->connection, size, parts, references->count);
     channel->committed += size;
 }
@@ -90,13 +52,6 @@ bool di_channel_withdraw(di_channel *channel, uint64_t committed)
     channel->connection->ops->withdraw(channel->connection, (size_t)size);
     channel->committed = committed;
     return true;
-}
-
-void di_channel_done(di_channel *channel)
-{
-    if (channel->consume)
-        channel->connection->ops->consume(channel->connection, channel->consume);
-    channel->consume = 0;
 }
 
 int di_channel_receive(di_channel *channel)

@@ -9,6 +9,7 @@
 #include "rpc/record.h"
 #include "transport/transport.h"
 
+#include <dari/error.h>
 #include <dari/xdr.h>
 
 typedef struct di_channel {
@@ -35,16 +36,57 @@ typedef struct di_message {
 /* Takes the connection over. `message_max` below DI_MESSAGE_MAX_MIN counts as that. */
 void di_channel_init(di_channel *channel, di_connection *connection, size_t message_max);
 
+/* The bytes that a message takes on the connection. */
+static inline size_t di_channel_sent_size(const di_channel *channel, size_t size)
+{
+    return channel->prefix ? di_record_size(size, DI_FRAGMENT_MAX) : size;
+}
+
+/* Marks the message. Returns the bytes that it takes on the connection. */
+static inline size_t di_channel_mark(const di_channel *channel, uint8_t *room, size_t size)
+{
+    if (channel->prefix)
+        di_record_mark(room - channel->prefix, size, DI_FRAGMENT_MAX);
+    return di_channel_sent_size(channel, size);
+}
+
 /* Lends room for a message of `size` bytes.
  * Errors: DARI_LIMIT (above message_max), DARI_NO_MEMORY. */
-int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room);
-/* Gives the message written at `room` to the connection; flush sends. */
-void di_channel_commit(di_channel *channel, uint8_t *room, size_t size);
+static inline int di_channel_reserve(di_channel *channel, size_t size, uint8_t **ret_room)
+{
+    di_connection *connection = channel->connection;
+    uint8_t *room;
+    if (size > channel->message_max)
+        return DARI_LIMIT;
+    int error = connection->ops->reserve(connection, di_channel_sent_size(channel, size), &room);
+    if (error < 0)
+        return error;
+    *ret_room = room + channel->prefix;
+    return 0;
+}
 
-/* The same for a message of which some was not written. It is sent at once, as far as it goes; what
- * is referred to is not used later. */
-void di_channel_commit_references(di_channel *channel, uint8_t *room, size_t size,
-                                  const dari_references *references);
+/* Gives the message written at `room` to the connection; flush sends. */
+static inline void di_channel_commit(di_channel *channel, uint8_t *room, size_t size)
+{
+    size = di_channel_mark(channel, room, size);
+    channel->connection->ops->commit(channel->connection, size);
+    channel->committed += size;
+}
+
+/* The part of di_channel_commit_references where there are some. */
+void di_channel_commit_parts(di_channel *channel, uint8_t *room, size_t size,
+                             const dari_references *references);
+
+/* The same for a message of which some may not be written. Then it is sent at once, as far as it
+ * goes; what is referred to is not used later. */
+static inline void di_channel_commit_references(di_channel *channel, uint8_t *room, size_t size,
+                                                const dari_references *references)
+{
+    if (references->count == 0)
+        di_channel_commit(channel, room, size);
+    else
+        di_channel_commit_parts(channel, room, size, references);
+}
 
 /* Whether some of a message need not be written: not where it is cut into fragments, all but the
  * first of which are moved. */
@@ -105,7 +147,12 @@ static inline size_t di_channel_arrived(const di_channel *channel)
 int di_channel_next(di_channel *channel, di_message *ret_message);
 
 /* The message that was shown is used no more. */
-void di_channel_done(di_channel *channel);
+static inline void di_channel_done(di_channel *channel)
+{
+    if (channel->consume)
+        channel->connection->ops->consume(channel->connection, channel->consume);
+    channel->consume = 0;
+}
 
 /* Closes the connection. Takes a zeroed channel. */
 void di_channel_close(di_channel *channel);

@@ -59,11 +59,6 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
         di_reach_for(exchange);
 }
 
-const dari_cancel *di_exchange_cancel(const dari_exchange *exchange)
-{
-    return exchange->call ? exchange->call->cancel : NULL;
-}
-
 /* Counts the beginning of the call. Called with the lock held. */
 static void count_start(dari_exchange *exchange)
 {
@@ -192,7 +187,8 @@ static int take_turn(dari_exchange *exchange, size_t size)
 {
     dari_client *client = exchange->client;
     size_t most = exchange->queued ? SIZE_MAX : client->loop.made ? client->queued_max : 1;
-    exchange->idempotent = di_idempotents_have(&client->idempotents, exchange);
+    if (client->idempotents.count)
+        exchange->idempotent = di_idempotents_have(&client->idempotents, exchange);
     di_reconnect_look(client, exchange);
     int error = di_client_is_free(client, most) ? 0 : await_turn(exchange, most);
     if (error == 0 && exchange->queued)

@@ -11,7 +11,10 @@
 #include <stddef.h>
 
 /* The cancel of the call, or NULL. */
-const dari_cancel *di_exchange_cancel(const dari_exchange *exchange);
+static inline const dari_cancel *di_exchange_cancel(const dari_exchange *exchange)
+{
+    return exchange->call ? exchange->call->cancel : NULL;
+}
 
 /* intercept.c: asks the interceptors of a call that begins; tells those that let it pass. */
 void di_exchange_enter(dari_exchange *exchange);

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "rpc/message.h"
 
-static uint8_t *auth_encode(uint8_t *at, const di_auth *auth)
-{
-    dari_put_u32(at, auth->flavor);
-    dari_put_u32(at + 4, auth->size);
-    return auth->size ? dari_put_bytes(at + 8, auth->body, auth->size) : at + 8;
-}
-
 /* Returns the end, or NULL and DARI_TRUNCATED or DARI_BOUND. */
 static const uint8_t *auth_decode(const uint8_t *at, const uint8_t *end, di_auth *auth,
                                   int *ret_error)
@@ -23,18 +16,6 @@ static const uint8_t *auth_decode(const uint8_t *at, const uint8_t *end, di_auth
     else if ((uint64_t)(end - auth->body) >= dari_padded(auth->size))
         return auth->body + dari_padded(auth->size);
     return NULL;
-}
-
-uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header)
-{
-    dari_put_u32(at, header->xid);
-    dari_put_u32(at + 4, DI_CALL);
-    dari_put_u32(at + 8, header->rpc_version);
-    dari_put_u32(at + 12, header->program);
-    dari_put_u32(at + 16, header->version);
-    dari_put_u32(at + 20, header->procedure);
-    at = auth_encode(at + 24, &header->credential);
-    return auth_encode(at, &header->verifier);
 }
 
 /* What becomes of a call whose credential or verifier could not be read. */

@@ -93,8 +93,25 @@ static inline size_t di_call_header_size(const di_call_header *header)
            (size_t)dari_padded(header->verifier.size);
 }
 
+static inline uint8_t *di_auth_encode(uint8_t *at, const di_auth *auth)
+{
+    dari_put_u32(at, auth->flavor);
+    dari_put_u32(at + 4, auth->size);
+    return auth->size ? dari_put_bytes(at + 8, auth->body, auth->size) : at + 8;
+}
+
 /* Writes it and returns its end. */
-uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header);
+static inline uint8_t *di_call_header_encode(uint8_t *at, const di_call_header *header)
+{
+    dari_put_u32(at, header->xid);
+    dari_put_u32(at + 4, DI_CALL);
+    dari_put_u32(at + 8, header->rpc_version);
+    dari_put_u32(at + 12, header->program);
+    dari_put_u32(at + 16, header->version);
+    dari_put_u32(at + 20, header->procedure);
+    at = di_auth_encode(at + 24, &header->credential);
+    return di_auth_encode(at, &header->verifier);
+}
 
 /* Reads a call's header. Returns 0 and where the arguments begin, or
  *   DARI_RPC_MISMATCH  another version of RPC: only xid and rpc_version were read
