@@ -310,14 +310,17 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
         di_pending_add(&client->pending, &waiter->pending);
     exchange->xid = waiter->pending.xid;
     di_exchange_commit(exchange);
-    di_resend_keep(client, &waiter->resend, exchange->xid, client->message, client->message_size);
+    if (client->channel.connection->ops->loses_messages)
+        di_resend_keep(client, &waiter->resend, exchange->xid, client->message,
+                       client->message_size);
     waiter->refusals = client->refusals;
     uint64_t after = client->channel.committed;
     client->engaged++;
     di_client_flush(client);
     di_client_pass_on(client);
     int error = di_client_await_reply(client, waiter);
-    di_resend_end(client, &waiter->resend);
+    if (waiter->resend.message)
+        di_resend_end(client, &waiter->resend);
     if (error == DARI_ERRNO && !client->broken)
         exchange->system_error = errno;
     exchange->may_have_run = waiter->done || may_run(client, before, after);
@@ -493,7 +496,8 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
 static void close_reply(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
-    free(exchange->reply);
+    if (exchange->reply)
+        free(exchange->reply);
     if (!exchange->holds)
         return;
     di_hold *spare = NULL;

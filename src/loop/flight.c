@@ -72,7 +72,8 @@ static void leave(dari_client *client, di_flight *flight)
 {
     const dari_cancel *cancel = di_exchange_cancel(&flight->exchange);
     di_timers_remove(&client->flights.timers, &flight->timer);
-    di_resend_end(client, &flight->resend);
+    if (flight->resend.message)
+        di_resend_end(client, &flight->resend);
     if (cancel)
         forget_cancel(client, flight, cancel->descriptor);
     client->flights.flying--;
@@ -376,6 +377,8 @@ static int board(di_flight *flight, const dari_exchange *exchange)
 void di_flight_resend(dari_client *client, di_flight *flight, const uint8_t *message, size_t size)
 {
     di_timers *timers = &client->flights.timers;
+    if (!client->channel.connection->ops->loses_messages)
+        return;
     di_resend_keep(client, &flight->resend, flight->exchange.xid, message, size);
     if (flight->resend.at >= flight->timer.deadline)
         return;
@@ -463,7 +466,7 @@ int dari_exchange_start(dari_exchange *exchange, dari_finish *finish, dari_done 
         flight->finish = finish;
         flight->done = done;
         flight->user = user;
-        uint64_t due = di_reconnect_due(client);
+        uint64_t due = client->broken ? di_reconnect_due(client) : DI_NEVER;
         di_loop_queued(client, due < flight->timer.deadline ? due : flight->timer.deadline);
     }
     pthread_mutex_unlock(&client->lock);

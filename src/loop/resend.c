@@ -33,10 +33,6 @@ static di_kept_message *take(dari_client *client, size_t size)
 void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const uint8_t *message,
                     size_t size)
 {
-    resend->at = DI_NEVER;
-    resend->message = NULL;
-    if (!client->channel.connection->ops->loses_messages)
-        return;
     di_kept_message *kept = take(client, size);
     if (!kept)
         return;

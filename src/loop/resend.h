@@ -28,8 +28,8 @@ typedef struct di_resend {
     bool again; /* it was sent again: what answers one copy says nothing of the others */
 } di_resend;
 
-/* Keeps a copy of the call that is sent now, if the client's transport loses messages. Without
- * memory for that the call is sent once. */
+/* Keeps a copy of the call that is sent now, by a transport that loses messages. Without memory for
+ * that the call is sent once. */
 void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const uint8_t *message,
                     size_t size);
 
