@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport/stream.h"
 
-#include "base/buffer.h"
-
 #include <dari/error.h>
 
 #include <errno.h>
@@ -14,15 +12,6 @@
 
 /* Buffers have no cap of their own: whoever reserves and receives knows how much may be. */
 #define STREAM_CAP (SIZE_MAX / 4)
-
-typedef struct di_stream {
-    di_connection head;
-    di_buffer out;
-    di_buffer in;
-    di_hold *lent;       /* memory for `in` when it next has none, or NULL */
-    di_stream_peer *ask; /* who the peer is */
-    int send_failed;     /* errno of a send whose failure flush has to tell, or 0 */
-} di_stream;
 
 static int stream_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
 {
@@ -66,11 +55,10 @@ static void stream_commit_parts(di_connection *connection, size_t size, const di
     di_stream *stream = (di_stream *)connection;
     struct iovec pieces[2 * DI_PARTS_MAX + 1];
     di_buffer_commit(&stream->out, size);
-    struct msghdr message = {.msg_iov = pieces,
-                             .msg_iovlen = list_unsent(&stream->out, parts, count, pieces)};
+    size_t piece_count = list_unsent(&stream->out, parts, count, pieces);
     ssize_t sent;
     do
-        sent = sendmsg(di_connection_descriptor(connection), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = stream->io->send_pieces(stream, pieces, piece_count);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         stream->send_failed = errno;
@@ -90,7 +78,7 @@ static void stream_withdraw(di_connection *connection, size_t size)
     di_buffer_withdraw(&((di_stream *)connection)->out, size);
 }
 
-/* The code for a failed send or recv. */
+/* The code for a failed send or receive. */
 static int broken(int cause)
 {
     return cause == EPIPE || cause == ECONNRESET ? DARI_CLOSED : DARI_ERRNO;
@@ -106,8 +94,7 @@ static int stream_flush(di_connection *connection)
         const uint8_t *bytes = di_buffer_peek(&stream->out, &size);
         if (size == 0)
             return DI_MOVED;
-        ssize_t sent =
-            send(di_connection_descriptor(connection), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = stream->io->send(stream, bytes, size);
         if (sent >= 0)
             di_buffer_consume(&stream->out, (size_t)sent);
         else if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -154,9 +141,8 @@ static int move_out(di_stream *stream)
 static int receive_once(di_stream *stream)
 {
     for (;;) {
-        ssize_t got =
-            recv(di_connection_descriptor(&stream->head), stream->in.data + stream->in.end,
-                 di_buffer_room(&stream->in), MSG_DONTWAIT);
+        ssize_t got = stream->io->receive(stream, stream->in.data + stream->in.end,
+                                          di_buffer_room(&stream->in));
         if (got > 0) {
             di_buffer_commit(&stream->in, (size_t)got);
             return DI_MOVED;
@@ -229,8 +215,8 @@ static void stream_lend(di_connection *connection, di_hold *memory)
 static void stream_peer(const di_connection *connection, di_peer *ret_peer)
 {
     const di_stream *stream = (const di_stream *)connection;
-    if (stream->ask)
-        stream->ask(di_connection_descriptor(connection), ret_peer);
+    if (stream->io->peer)
+        stream->io->peer(stream, ret_peer);
 }
 
 static void stream_use_pool(di_connection *connection, di_pool *pool)
@@ -241,17 +227,17 @@ static void stream_use_pool(di_connection *connection, di_pool *pool)
 
 static void stream_shut(di_connection *connection)
 {
-    shutdown(di_connection_descriptor(connection), SHUT_RDWR);
+    di_stream *stream = (di_stream *)connection;
+    stream->io->shut(stream);
 }
 
 static void stream_close(di_connection *connection)
 {
     di_stream *stream = (di_stream *)connection;
-    close(di_connection_descriptor(connection));
     di_buffer_free(&stream->out);
     di_buffer_free(&stream->in);
     di_hold_release(stream->lent);
-    free(stream);
+    stream->io->free(stream);
 }
 
 static const di_connection_ops stream_ops = {
@@ -273,18 +259,73 @@ static const di_connection_ops stream_ops = {
     .close = stream_close,
 };
 
+void di_stream_init(di_stream *stream, const di_stream_io *io)
+{
+    *stream = (di_stream){.head = {.ops = &stream_ops}, .io = io};
+    di_buffer_init(&stream->out, STREAM_CAP);
+    di_buffer_init(&stream->in, STREAM_CAP);
+}
+
+/* A stream over one socket. */
+typedef struct socket_stream {
+    di_stream stream;
+    di_stream_peer *ask; /* who the peer is, or NULL */
+} socket_stream;
+
+static ssize_t socket_receive(di_stream *stream, void *bytes, size_t size)
+{
+    return recv(di_connection_descriptor(&stream->head), bytes, size, MSG_DONTWAIT);
+}
+
+static ssize_t socket_send(di_stream *stream, const void *bytes, size_t size)
+{
+    return send(di_connection_descriptor(&stream->head), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t socket_send_pieces(di_stream *stream, struct iovec *pieces, size_t count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
+    return sendmsg(di_connection_descriptor(&stream->head), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void socket_peer(const di_stream *stream, di_peer *ret_peer)
+{
+    const socket_stream *own = (const socket_stream *)stream;
+    if (own->ask)
+        own->ask(di_connection_descriptor(&stream->head), ret_peer);
+}
+
+static void socket_shut(di_stream *stream)
+{
+    shutdown(di_connection_descriptor(&stream->head), SHUT_RDWR);
+}
+
+static void socket_free(di_stream *stream)
+{
+    close(di_connection_descriptor(&stream->head));
+    free(stream);
+}
+
+static const di_stream_io socket_io = {
+    .receive = socket_receive,
+    .send = socket_send,
+    .send_pieces = socket_send_pieces,
+    .peer = socket_peer,
+    .shut = socket_shut,
+    .free = socket_free,
+};
+
 int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_connection)
 {
-    di_stream *stream = calloc(1, sizeof *stream);
-    if (!stream) {
+    socket_stream *own = calloc(1, sizeof *own);
+    if (!own) {
         close(descriptor);
         return DARI_NO_MEMORY;
     }
-    stream->head = di_connection_of(&stream_ops, descriptor);
-    di_buffer_init(&stream->out, STREAM_CAP);
-    di_buffer_init(&stream->in, STREAM_CAP);
-    stream->ask = ask;
-    *ret_connection = &stream->head;
+    di_stream_init(&own->stream, &socket_io);
+    own->stream.head = di_connection_of(&stream_ops, descriptor);
+    own->ask = ask;
+    *ret_connection = &own->stream.head;
     return 0;
 }
 

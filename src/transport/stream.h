@@ -1,17 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections and listeners over stream sockets, which unix: and tcp:// share.
- *
- * A connection owns its socket and two buffers, one each way. One receive is one recv, one flush is
- * one send where the kernel takes everything. See transport.h for threads. */
+/* Connections that are streams of bytes in the kernel: two buffers, one each way, and a table of
+ * how bytes get in and out, for which there are sockets (here; unix: and tcp:// share them) and
+ * pipes (pipes.h). One receive is one recv, one flush is one send where the kernel takes
+ * everything. See transport.h for threads. */
 #ifndef DI_TRANSPORT_STREAM_H
 #define DI_TRANSPORT_STREAM_H
 
+#include "base/buffer.h"
 #include "transport/transport.h"
+
+#include <sys/types.h>
+
+struct iovec;
 
 /* The room that is offered to the kernel for what arrives; more than that only for what a peer
  * announced, and at first no more than the second figure: an announcement costs a peer nothing. */
 #define DI_STREAM_ROOM ((size_t)4096)
 #define DI_STREAM_ANNOUNCED ((size_t)256 << 10)
+
+typedef struct di_stream di_stream;
+
+/* How bytes get in and out: as recv, send and sendmsg with MSG_DONTWAIT do it, and without SIGPIPE.
+ * Sends of several pieces may change the list. */
+typedef struct di_stream_io {
+    ssize_t (*receive)(di_stream *stream, void *bytes, size_t size);
+    ssize_t (*send)(di_stream *stream, const void *bytes, size_t size);
+    ssize_t (*send_pieces)(di_stream *stream, struct iovec *pieces, size_t count);
+    void (*peer)(const di_stream *stream, di_peer *ret_peer); /* or NULL */
+    void (*shut)(di_stream *stream);
+    void (*free)(di_stream *stream); /* closes and frees all but the buffers */
+} di_stream_io;
+
+/* The head of every stream; what it moves bytes by follows. */
+struct di_stream {
+    di_connection head;
+    const di_stream_io *io;
+    di_buffer out;
+    di_buffer in;
+    di_hold *lent;   /* memory for `in` when it next has none, or NULL */
+    int send_failed; /* errno of a send whose failure flush has to tell, or 0 */
+};
+
+/* A stream without descriptors. */
+void di_stream_init(di_stream *stream, const di_stream_io *io);
 
 /* Finds out who the other side of a socket is. */
 typedef void di_stream_peer(int descriptor, di_peer *ret_peer);
