@@ -104,47 +104,14 @@ static int stream_flush(di_connection *connection)
     }
 }
 
-/* Whether somebody holds what has been received. */
-static bool is_held(const di_stream *stream)
-{
-    return stream->in.data && !di_hold_is_single(di_buffer_hold(&stream->in));
-}
-
-static void use_lent(di_stream *stream, di_buffer *buffer)
-{
-    if (stream->lent)
-        di_buffer_lend(buffer, stream->lent);
-    stream->lent = NULL;
-}
-
-/* Moves what has been received out of memory that others hold. */
-static int move_out(di_stream *stream)
-{
-    di_buffer moved = {.cap = stream->in.cap, .pool = stream->in.pool};
-    size_t size;
-    uint8_t *room;
-    const uint8_t *bytes = di_buffer_peek(&stream->in, &size);
-    use_lent(stream, &moved);
-    int error = di_buffer_reserve(&moved, size, &room);
-    if (error < 0) {
-        di_buffer_free(&moved);
-        return error;
-    }
-    memcpy(room, bytes, size);
-    di_buffer_commit(&moved, size);
-    di_buffer_free(&stream->in);
-    stream->in = moved;
-    return 0;
-}
-
 /* Receives once into the buffer, which has room. */
 static int receive_once(di_stream *stream)
 {
+    di_buffer *in = &stream->in.buffer;
     for (;;) {
-        ssize_t got = stream->io->receive(stream, stream->in.data + stream->in.end,
-                                          di_buffer_room(&stream->in));
+        ssize_t got = stream->io->receive(stream, in->data + in->end, di_buffer_room(in));
         if (got > 0) {
-            di_buffer_commit(&stream->in, (size_t)got);
+            di_buffer_commit(in, (size_t)got);
             return DI_MOVED;
         }
         if (got == 0)
@@ -159,57 +126,36 @@ static int receive_once(di_stream *stream)
 static int stream_receive(di_connection *connection, size_t want)
 {
     di_stream *stream = (di_stream *)connection;
-    int error = is_held(stream) ? move_out(stream) : 0;
-    if (error < 0)
-        return error;
-    if (!stream->in.data)
-        use_lent(stream, &stream->in);
-    di_buffer_use_pool(&stream->in, want);
-    size_t believed = 3 * di_buffer_size(&stream->in);
-    if (believed < DI_STREAM_ANNOUNCED)
-        believed = DI_STREAM_ANNOUNCED;
-    size_t size = want < DI_STREAM_ROOM ? DI_STREAM_ROOM : want < believed ? want : believed;
-    if (want <= di_buffer_room(&stream->in))
-        size = want;
-    uint8_t *room;
-    error = di_buffer_reserve(&stream->in, size, &room);
+    int error = di_inbound_make_room(&stream->in, want);
     if (error < 0)
         return error;
     int moved = receive_once(stream);
     if (moved == DI_MOVED)
         return moved;
     int cause = errno;
-    di_buffer_consume(&stream->in, 0);
+    di_inbound_rest(&stream->in);
     errno = cause;
     return moved;
 }
 
 static uint8_t *stream_peek(const di_connection *connection, size_t *ret_size)
 {
-    return di_buffer_peek(&((const di_stream *)connection)->in, ret_size);
+    return di_buffer_peek(&((const di_stream *)connection)->in.buffer, ret_size);
 }
 
 static void stream_consume(di_connection *connection, size_t size)
 {
-    di_stream *stream = (di_stream *)connection;
-    if (!is_held(stream))
-        di_buffer_consume(&stream->in, size);
-    else if (size < di_buffer_size(&stream->in))
-        stream->in.begin += size;
-    else
-        di_buffer_free(&stream->in);
+    di_inbound_consume(&((di_stream *)connection)->in, size);
 }
 
 static di_hold *stream_hold(di_connection *connection)
 {
-    return di_hold_add(di_buffer_hold(&((di_stream *)connection)->in));
+    return di_hold_add(di_buffer_hold(&((di_stream *)connection)->in.buffer));
 }
 
 static void stream_lend(di_connection *connection, di_hold *memory)
 {
-    di_stream *stream = (di_stream *)connection;
-    di_hold_release(stream->lent);
-    stream->lent = memory;
+    di_inbound_lend(&((di_stream *)connection)->in, memory);
 }
 
 static void stream_peer(const di_connection *connection, di_peer *ret_peer)
@@ -221,7 +167,7 @@ static void stream_peer(const di_connection *connection, di_peer *ret_peer)
 
 static void stream_use_pool(di_connection *connection, di_pool *pool)
 {
-    ((di_stream *)connection)->in.pool = pool;
+    ((di_stream *)connection)->in.buffer.pool = pool;
     ((di_stream *)connection)->out.pool = pool;
 }
 
@@ -235,8 +181,7 @@ static void stream_close(di_connection *connection)
 {
     di_stream *stream = (di_stream *)connection;
     di_buffer_free(&stream->out);
-    di_buffer_free(&stream->in);
-    di_hold_release(stream->lent);
+    di_inbound_end(&stream->in);
     stream->io->free(stream);
 }
 
@@ -263,7 +208,7 @@ void di_stream_init(di_stream *stream, const di_stream_io *io)
 {
     *stream = (di_stream){.head = {.ops = &stream_ops}, .io = io};
     di_buffer_init(&stream->out, STREAM_CAP);
-    di_buffer_init(&stream->in, STREAM_CAP);
+    di_buffer_init(&stream->in.buffer, STREAM_CAP);
 }
 
 /* A stream over one socket. */

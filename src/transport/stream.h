@@ -7,16 +7,12 @@
 #define DI_TRANSPORT_STREAM_H
 
 #include "base/buffer.h"
+#include "transport/inbound.h"
 #include "transport/transport.h"
 
 #include <sys/types.h>
 
 struct iovec;
-
-/* The room that is offered to the kernel for what arrives; more than that only for what a peer
- * announced, and at first no more than the second figure: an announcement costs a peer nothing. */
-#define DI_STREAM_ROOM ((size_t)4096)
-#define DI_STREAM_ANNOUNCED ((size_t)256 << 10)
 
 typedef struct di_stream di_stream;
 
@@ -36,8 +32,7 @@ struct di_stream {
     di_connection head;
     const di_stream_io *io;
     di_buffer out;
-    di_buffer in;
-    di_hold *lent;   /* memory for `in` when it next has none, or NULL */
+    di_inbound in;
     int send_failed; /* errno of a send whose failure flush has to tell, or 0 */
 };
 
