@@ -30,6 +30,8 @@ static const error_entry entries[] = {
     {DARI_PERMISSION, "DARI_PERMISSION", "the system does not allow it"},
     {DARI_NOT_REGISTERED, "DARI_NOT_REGISTERED", "rpcbind does not know the program"},
     {DARI_RPCBIND, "DARI_RPCBIND", "rpcbind does not do what it was asked"},
+    {DARI_LAYOUT, "DARI_LAYOUT", "the other side has another version of shared memory"},
+    {DARI_PROTOCOL, "DARI_PROTOCOL", "the other side breaks the rules of shared memory"},
     {DARI_TRUNCATED, "DARI_TRUNCATED", "the message ends inside the value"},
     {DARI_TRAILING, "DARI_TRAILING", "bytes are left after the value"},
     {DARI_BOUND, "DARI_BOUND", "longer than the interface declares"},

@@ -21,7 +21,7 @@ static void test_every_code_has_a_name_and_words(void **state)
         assert_memory_equal(name, "DARI_", 5);
         assert_string_not_equal(dari_error_text(error), "unknown error");
     }
-    assert_int_equal(codes, 39);
+    assert_int_equal(codes, 41);
 }
 
 static void test_names_are_those_of_the_header(void **state)
