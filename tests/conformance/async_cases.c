@@ -594,7 +594,7 @@ void a_flight_behind_a_reply_being_read(test_fixture *fixture)
     dari_client *client = fixture_connect(fixture, NULL);
     di_connection *peer = raw_accept(listener);
     flying *all = make_flying(client, 2, 0);
-    uint8_t replies[64], *room;
+    uint8_t replies[64], *room = NULL;
     start_all(all, 2);
     uint32_t xid = client->pending.next_xid;
     /* The first one has a result: it is read where it lies, without the lock. */

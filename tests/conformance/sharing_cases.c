@@ -272,7 +272,7 @@ void replies_behind_one_being_read(test_fixture *fixture)
     pthread_join(thread, NULL);
     pthread_mutex_lock(&client->lock);
     assert_true(client->held);
-    uint8_t *room;
+    uint8_t *room = NULL;
     assert_int_equal(di_channel_reserve(&client->channel, 40, &room), 0);
     memset(room, 0, 40);
     di_channel_commit(&client->channel, room, 40);
