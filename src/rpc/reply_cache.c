@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS_MIN 64u
+#define SLOTS_MIN 64u
 /* Memory for a large reply that a forgotten call leaves to the next one. */
 #define REPLY_KEEP 512u
 /* Bytes of a reply that need no memory of their own: so much fits into two lines of a cache. */
@@ -16,9 +16,8 @@
 
 /* The whole cache is gone through in turn, so calls are kept small. */
 struct di_cached_call {
-    di_cached_call *next_in_bucket; /* or among the unused */
-    di_cached_call *newer;          /* of those answered */
-    uint64_t hash, second_hash;     /* stand for caller and message, whose bytes are not kept */
+    di_cached_call *newer;      /* of those answered; or the next of the unused */
+    uint64_t hash, second_hash; /* stand for caller and message, whose bytes are not kept */
     uint64_t answered_at;
     bool answered;
     size_t reply_size;
@@ -40,6 +39,13 @@ static uint64_t load(const uint8_t *at, size_t size)
     memcpy(&word, at, size);
     return le64toh(word);
 }
+
+/* A place in the table. A call is found in that of its hash or in one of the next, before an empty
+ * one. That of others is not looked at, which would be cold. */
+struct di_cached_slot {
+    uint64_t hash;
+    di_cached_call *call; /* NULL: it is empty */
+};
 
 /* The state of SipHash (Aumasson and Bernstein, 2012), which nobody without the key can predict. */
 typedef struct sip {
@@ -97,32 +103,58 @@ void di_reply_cache_init(di_reply_cache *cache, const di_reply_cache_limits *lim
     *cache = (di_reply_cache){.limits = *limits, .key = {key[0], key[1]}};
 }
 
-static di_cached_call **bucket_of(const di_reply_cache *cache, uint64_t hash)
+static uint32_t slot_of(const di_reply_cache *cache, uint64_t hash)
 {
-    return &cache->buckets[hash & (cache->bucket_count - 1)];
+    return (uint32_t)hash & (cache->slot_count - 1);
 }
 
-/* Doubles the buckets once there are as many calls; goes on with those there are where memory is
- * out. Returns whether there are any. */
-static bool make_buckets(di_reply_cache *cache)
+static uint32_t slot_after(const di_reply_cache *cache, uint32_t slot)
 {
-    if (cache->bucket_count && cache->count < cache->bucket_count)
-        return true;
-    uint32_t count = cache->bucket_count ? 2 * cache->bucket_count : BUCKETS_MIN;
-    di_cached_call **old = cache->buckets;
-    di_cached_call **buckets = calloc(count, sizeof *buckets);
-    if (!buckets)
-        return old != NULL;
-    uint32_t old_count = cache->bucket_count;
-    cache->buckets = buckets;
-    cache->bucket_count = count;
-    for (uint32_t i = 0; i < old_count; i++)
-        for (di_cached_call *call = old[i], *next; call; call = next) {
-            next = call->next_in_bucket;
-            di_cached_call **bucket = bucket_of(cache, call->hash);
-            call->next_in_bucket = *bucket;
-            *bucket = call;
+    return (slot + 1) & (cache->slot_count - 1);
+}
+
+/* There is an empty slot. */
+static void enter_table(di_reply_cache *cache, di_cached_call *call)
+{
+    uint32_t at = slot_of(cache, call->hash);
+    while (cache->slots[at].call)
+        at = slot_after(cache, at);
+    cache->slots[at] = (di_cached_slot){call->hash, call};
+}
+
+/* Whoever would not be found behind the gap moves into it, and leaves another one. */
+static void leave_table(di_reply_cache *cache, const di_cached_call *call)
+{
+    uint32_t gap = slot_of(cache, call->hash);
+    while (cache->slots[gap].call != call)
+        gap = slot_after(cache, gap);
+    for (uint32_t at = slot_after(cache, gap); cache->slots[at].call; at = slot_after(cache, at)) {
+        uint32_t from_own = slot_of(cache, at - cache->slots[at].hash);
+        if (from_own >= slot_of(cache, at - gap)) {
+            cache->slots[gap] = cache->slots[at];
+            gap = at;
         }
+    }
+    cache->slots[gap].call = NULL;
+}
+
+/* Doubles the table where it is three quarters full; goes on with that which is there where memory
+ * is out. Returns whether it has room for one more. */
+static bool make_slots(di_reply_cache *cache)
+{
+    uint32_t old_count = cache->slot_count;
+    if (cache->count < old_count / 4 * 3)
+        return true;
+    uint32_t count = old_count ? 2 * old_count : SLOTS_MIN;
+    di_cached_slot *old = cache->slots;
+    di_cached_slot *slots = calloc(count, sizeof *slots);
+    if (!slots)
+        return old_count && cache->count < old_count - 1;
+    cache->slots = slots;
+    cache->slot_count = count;
+    for (uint32_t i = 0; i < old_count; i++)
+        if (old[i].call)
+            enter_table(cache, old[i].call);
     free(old);
     return true;
 }
@@ -130,10 +162,7 @@ static bool make_buckets(di_reply_cache *cache)
 /* Forgets a call: one in progress, or the oldest of those answered. */
 static void drop(di_reply_cache *cache, di_cached_call *call)
 {
-    di_cached_call **at = bucket_of(cache, call->hash);
-    while (*at != call)
-        at = &(*at)->next_in_bucket;
-    *at = call->next_in_bucket;
+    leave_table(cache, call);
     if (call->answered) {
         cache->oldest = call->newer;
         cache->bytes -= call->reply_size;
@@ -144,7 +173,7 @@ static void drop(di_reply_cache *cache, di_cached_call *call)
         call->large = NULL;
         call->large_room = 0;
     }
-    call->next_in_bucket = cache->unused;
+    call->newer = cache->unused;
     cache->unused = call;
 }
 
@@ -152,17 +181,17 @@ void di_reply_cache_free(di_reply_cache *cache)
 {
     while (cache->oldest)
         drop(cache, cache->oldest);
-    for (uint32_t i = 0; i < cache->bucket_count; i++)
-        while (cache->buckets[i])
-            drop(cache, cache->buckets[i]);
+    for (uint32_t i = 0; i < cache->slot_count; i++)
+        while (cache->slots[i].call)
+            drop(cache, cache->slots[i].call);
     for (di_cached_call *next; cache->unused; cache->unused = next) {
-        next = cache->unused->next_in_bucket;
+        next = cache->unused->newer;
         free(cache->unused->large);
         free(cache->unused);
     }
-    free(cache->buckets);
-    cache->buckets = NULL;
-    cache->bucket_count = 0;
+    free(cache->slots);
+    cache->slots = NULL;
+    cache->slot_count = 0;
 }
 
 /* Threads answer at times of their own, some a little after the `now` of another. */
@@ -196,7 +225,7 @@ static di_cached_call *take(di_reply_cache *cache)
     di_cached_call *call = cache->unused;
     if (!call)
         return calloc(1, sizeof *call);
-    cache->unused = call->next_in_bucket;
+    cache->unused = call->newer;
     return call;
 }
 
@@ -208,15 +237,13 @@ static int remember(di_reply_cache *cache, const uint64_t hashes[2], di_cached_c
             return DARI_LIMIT;
         drop(cache, cache->oldest);
     }
-    di_cached_call *call = make_buckets(cache) ? take(cache) : NULL;
+    di_cached_call *call = make_slots(cache) ? take(cache) : NULL;
     if (!call)
         return DARI_NO_MEMORY;
     call->hash = hashes[0];
     call->second_hash = hashes[1];
     call->answered = false;
-    di_cached_call **bucket = bucket_of(cache, call->hash);
-    call->next_in_bucket = *bucket;
-    *bucket = call;
+    enter_table(cache, call);
     cache->count++;
     *ret_call = call;
     return DI_CALL_NEW;
@@ -229,12 +256,14 @@ int di_reply_cache_find(di_reply_cache *cache, const void *caller, size_t caller
     uint64_t hashes[2];
     identify(cache, caller, caller_size, message, size, hashes);
     forget_old(cache, now);
-    di_cached_call *call = cache->bucket_count ? *bucket_of(cache, hashes[0]) : NULL;
-    for (; call; call = call->next_in_bucket)
-        if (call->hash == hashes[0] && call->second_hash == hashes[1]) {
-            *ret_call = call;
-            return call->answered ? DI_CALL_ANSWERED : DI_CALL_RUNS;
-        }
+    uint32_t at = slot_of(cache, hashes[0]);
+    for (; cache->slots && cache->slots[at].call; at = slot_after(cache, at)) {
+        di_cached_call *call = cache->slots[at].call;
+        if (cache->slots[at].hash != hashes[0] || call->second_hash != hashes[1])
+            continue;
+        *ret_call = call;
+        return call->answered ? DI_CALL_ANSWERED : DI_CALL_RUNS;
+    }
     return remember(cache, hashes, ret_call);
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 typedef struct di_cached_call di_cached_call;
+typedef struct di_cached_slot di_cached_slot;
 
 typedef struct di_reply_cache_limits {
     uint32_t count;  /* calls that are remembered */
@@ -31,8 +32,8 @@ enum di_call_known {
 
 typedef struct di_reply_cache {
     di_reply_cache_limits limits;
-    di_cached_call **buckets;
-    uint32_t bucket_count; /* a power of two, or 0 before the first call */
+    di_cached_slot *slots; /* a table of all by their hash */
+    uint32_t slot_count;   /* a power of two, or 0 before the first call */
     uint32_t count;
     size_t bytes;                    /* of replies */
     di_cached_call *oldest, *newest; /* of those answered; newest: where there is an oldest */

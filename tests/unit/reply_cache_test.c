@@ -193,6 +193,31 @@ static void many_calls_are_kept_apart(void **state)
     di_reply_cache_free(&cache);
 }
 
+/* Calls in progress are forgotten in any order, and the others are found all the same. */
+static void gaps_in_the_table_hide_nothing(void **state)
+{
+    (void)state;
+    enum { CALLS = 200 };
+    di_reply_cache cache;
+    di_cached_call *calls[CALLS] = {NULL};
+    uint32_t random = 1;
+    setup(&cache, CALLS, 1000);
+    for (unsigned round = 0; round < 100 * CALLS; round++) {
+        random = random * 1664525u + 1013904223u;
+        uint32_t i = (random >> 8) % CALLS;
+        di_cached_call *call = NULL;
+        int known = di_reply_cache_find(&cache, "anna", 4, (const uint8_t *)&i, sizeof i, 1, &call);
+        assert_int_equal(known, calls[i] ? DI_CALL_RUNS : DI_CALL_NEW);
+        if (calls[i]) {
+            assert_ptr_equal(call, calls[i]);
+            di_reply_cache_forget(&cache, call);
+            call = NULL;
+        }
+        calls[i] = call;
+    }
+    di_reply_cache_free(&cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +230,7 @@ int main(void)
         cmocka_unit_test(what_is_old_is_forgotten),
         cmocka_unit_test(an_answer_may_be_of_later),
         cmocka_unit_test(many_calls_are_kept_apart),
+        cmocka_unit_test(gaps_in_the_table_hide_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
