@@ -441,6 +441,25 @@ static int wait_for_events(dari_server *server, struct epoll_event *events, int 
     return epoll_wait(server->epoll, events, DI_EVENTS_PER_TURN, milliseconds);
 }
 
+/* What is to be done without an event. It is looked for here: mostly there is nothing. */
+static void do_what_is_due(dari_server *server)
+{
+    if (server->services || atomic_load(&server->services_called))
+        di_reverse_services_heed(server);
+    if (server->ready)
+        serve_ready(server);
+    if (server->hot)
+        di_hot_serve(server);
+    if (atomic_load(&server->caller_due) <= server->now)
+        di_callers_expire(server);
+    if (server->sweep_at <= server->now)
+        di_server_sweep(server);
+    di_server_update_accepting(server);
+    trim(server);
+    if (atomic_load(&server->log_due))
+        di_server_log_rest(server, server->now);
+}
+
 /* One round: waits for events up to `milliseconds` (-1: without limit) and handles them. Returns 1
  * where more is ready, 0 or an error. */
 static int turn(dari_server *server, int milliseconds)
@@ -448,7 +467,7 @@ static int turn(dari_server *server, int milliseconds)
     struct epoll_event events[DI_EVENTS_PER_TURN];
     if (server->dispatching)
         return DARI_INVALID;
-    int error = di_workers_start(server);
+    int error = server->worker_count ? di_workers_start(server) : 0;
     if (error < 0)
         return error;
     int count = wait_for_events(server, events, milliseconds);
@@ -461,14 +480,7 @@ static int turn(dari_server *server, int milliseconds)
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);
     heed(server);
-    di_reverse_services_heed(server);
-    serve_ready(server);
-    di_hot_serve(server);
-    di_callers_expire(server);
-    di_server_sweep(server);
-    di_server_update_accepting(server);
-    trim(server);
-    di_server_log_rest(server, server->now);
+    do_what_is_due(server);
     server->dispatching = false;
     return has_ready(server) || atomic_load(&server->services_called);
 }

@@ -264,7 +264,8 @@ void di_client_flush(dari_client *client)
         return;
     int result = di_channel_flush(&client->channel);
     int cause = result < 0 ? errno : 0;
-    if (di_loop_want_room(client, result == DI_BLOCKED) < 0 && result >= 0) {
+    bool wants = result == DI_BLOCKED;
+    if (wants != client->loop.wants_room && di_loop_want_room(client, wants) < 0 && result >= 0) {
         result = DARI_ERRNO;
         cause = errno;
     }
