@@ -44,7 +44,7 @@ check-long:
 
 bench:
 	@tools/setup build bench
-	@$(configure) -Dbench=true
+	@$(configure) -Dbench=true -Dexamples=true
 	@ninja -C $(BUILD)
 	@tools/bench $(BUILD)
 

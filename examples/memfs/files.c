@@ -51,7 +51,7 @@ nfs_status set_attributes(tree_visit *visit, tree_node *node, const nfs_new_attr
     nfs_attributes *is = &node->attributes;
     nfs_status status = check_change(visit, node, wanted);
     if (status == NFS_OK && wanted->size)
-        status = tree_resize(node, *wanted->size);
+        status = tree_resize(node, *wanted->size, *wanted->size);
     if (status != NFS_OK)
         return status;
     if (wanted->mode)
@@ -117,6 +117,7 @@ int do_readlink(dari_request *request, const nfs_handle *arg, readlink_result *r
     return visit_end(&visit);
 }
 
+/* The data is the file's own. */
 static void read_part(tree_visit *visit, const tree_node *file, const read_arguments *wanted,
                       read_data *ret_data)
 {
@@ -128,11 +129,11 @@ static void read_part(tree_visit *visit, const tree_node *file, const read_argum
     ret_data->attributes = copy_attributes(visit, file);
     ret_data->count = count;
     ret_data->end = left == count;
-    ret_data->data.size = count;
     if (count)
-        ret_data->data.data = copy_bytes(visit, file->data + wanted->offset, count);
+        ret_data->data = (dari_opaque){.size = count, .data = file->data + wanted->offset};
 }
 
+/* Answers while the lock is held: so the data need not be copied first. */
 int do_read(dari_request *request, const read_arguments *arg, read_result *ret)
 {
     tree_visit visit;
@@ -146,7 +147,11 @@ int do_read(dari_request *request, const read_arguments *arg, read_result *ret)
         read_part(&visit, file, arg, &ret->u.read);
     else if (file)
         ret->u.attributes = copy_attributes(&visit, file);
-    return visit_end(&visit);
+    if (visit.no_memory)
+        return visit_end(&visit);
+    read_3_reply(request, ret);
+    visit_end(&visit);
+    return DARI_LATER;
 }
 
 static nfs_status write_part(tree_node *file, const write_arguments *wanted)
@@ -158,7 +163,7 @@ static nfs_status write_part(tree_node *file, const write_arguments *wanted)
     if (end < wanted->offset)
         return NFS_FBIG;
     if (end > file->attributes.size)
-        status = tree_resize(file, end);
+        status = tree_resize(file, end, wanted->offset);
     if (status == NFS_OK && wanted->data.size)
         memcpy(file->data + wanted->offset, wanted->data.data, wanted->data.size);
     tree_touch(file, true);

@@ -43,7 +43,7 @@ static void make(tree_visit *visit, const nfs_place *where, nfs_type type,
         ret->status = tree_make(visit->tree, directory, where->name, type, &visit->user,
                                 type == NFS_DIRECTORY ? 0755 : 0644, &node);
     if (ret->status == NFS_OK && target) {
-        ret->status = tree_resize(node, strlen(target) + 1);
+        ret->status = tree_resize(node, strlen(target) + 1, 0);
         if (ret->status == NFS_OK)
             memcpy(node->data, target, strlen(target) + 1);
         node->attributes.size = strlen(target);

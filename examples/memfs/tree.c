@@ -231,8 +231,10 @@ void tree_unlink(file_tree *tree, tree_node *directory, tree_entry *entry)
     free_node(node);
 }
 
-nfs_status tree_resize(tree_node *file, uint64_t size)
+nfs_status tree_resize(tree_node *file, uint64_t size, uint64_t written_from)
 {
+    uint64_t old = file->attributes.size;
+    uint64_t zeroed = written_from < size ? written_from : size;
     if (size > TREE_FILE_SIZE_MAX)
         return NFS_FBIG;
     if (size > file->room) {
@@ -243,8 +245,8 @@ nfs_status tree_resize(tree_node *file, uint64_t size)
         file->data = grown;
         file->room = room;
     }
-    if (size > file->attributes.size)
-        memset(file->data + file->attributes.size, 0, (size_t)(size - file->attributes.size));
+    if (zeroed > old)
+        memset(file->data + old, 0, (size_t)(zeroed - old));
     file->attributes.size = file->attributes.used = size;
     tree_touch(file, true);
     return NFS_OK;

@@ -65,7 +65,8 @@ nfs_status tree_link(tree_node *directory, const char *name, tree_node *node);
 nfs_status tree_move(tree_node *from, const char *name, tree_node *to, const char *new_name);
 /* Takes a name away, and with the last one the node. */
 void tree_unlink(file_tree *tree, tree_node *directory, tree_entry *entry);
-nfs_status tree_resize(tree_node *file, uint64_t size);
+/* What is new is zero, except what the caller will write at once: from `written_from` on. */
+nfs_status tree_resize(tree_node *file, uint64_t size, uint64_t written_from);
 
 /* The file was written, or its attributes changed. */
 void tree_touch(tree_node *node, bool written);
