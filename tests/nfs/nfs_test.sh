@@ -127,8 +127,14 @@ check_refusals() {
     check "$via: a handle of somebody else's" exits 1 "handle:0123: the server does not know"
 }
 
+# Every thread stops by itself, and so perhaps later.
+freeze() {
+    kill -STOP "$1"
+    while grep -q '^State:[[:space:]]*[^T[:space:]]' "/proc/$1/task/"*/status; do :; done
+}
+
 check_silence() {
-    kill -STOP "$ganesha"
+    freeze "$ganesha"
     run "$nfs" --timeout 0.3 df "$address" "$export"
     kill -CONT "$ganesha"
     check "$via: a server that is silent" exits 1 "deadline of 300 ms passed"
@@ -156,6 +162,44 @@ check_death() {
     check "$via: a new server serves" same large "$out"
 }
 
+# Begins to put a file that takes a while, and returns once a part of it has been written. Fills in client.
+begin_put() {
+    truncate -s 512M local
+    : >"$export/all/new"
+    tail -c +1 -f "$export/all/new" 2>/dev/null | head -c 1 >/dev/null &
+    written=$!
+    "$nfs" put "$address" local "$export/all/new" 2>"$err" &
+    client=$!
+    wait "$written"
+}
+
+end_put() {
+    status=0
+    wait "$client" || status=$?
+    rm "$export/all/new"
+}
+
+check_death_in_put() {
+    begin_put
+    kill_ganesha
+    end_put
+    check "$via: a server that is killed during put" exits 1 "WRITE: the other side closed the connection"
+    start_ganesha >/dev/null 2>&1
+}
+
+# The client sleeps meanwhile. Its calls are then answered by the new server, whose verifier is made of the
+# second in which it started.
+check_restart_in_put() {
+    begin_put
+    freeze "$client"
+    kill_ganesha
+    until [ "$(date +%s)" != "$ganesha_began" ]; do :; done
+    start_ganesha >/dev/null 2>&1
+    kill -CONT "$client"
+    end_put
+    check "$via: a server that restarts during put" exits 1 "new: the server has restarted meanwhile"
+}
+
 check_address() {
     address=$1
     via=${address%%:*}
@@ -174,8 +218,10 @@ check "NFS-Ganesha, found by rpcbind over TCP and UDP" start_ganesha
 
 check_address tcp://127.0.0.1
 check_death "tcp://127.0.0.1: READ: the other side closed the connection"
+check_death_in_put
 check_address udp://127.0.0.1
 check_death "udp://127.0.0.1: READ: "
+check_restart_in_put
 
 if [ -n "${DARI_ALL-}" ]; then
     run script -qec "'$nfs' put tcp://127.0.0.1 large '$export/all/large'" /dev/null

@@ -81,12 +81,13 @@ CONFIGURATION
 }
 
 # Returns once it serves, which only its log tells: the log goes through a pipe that is read to its
-# end. Fills in ganesha; fails, with the log, where it ends before.
+# end. Fills in ganesha and ganesha_began, in seconds; fails, with the log, where it ends before.
 start_ganesha() {
     configure_ganesha >/run/ganesha/conf
     mkfifo /run/ganesha/log
     ganesha.nfsd -F -L STDERR -f /run/ganesha/conf -p /run/ganesha/pid 2>/run/ganesha/log &
     ganesha=$!
+    ganesha_began=$(date +%s)
     exec 9</run/ganesha/log
     rm /run/ganesha/log
     : >/run/ganesha/said
