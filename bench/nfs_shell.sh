@@ -6,10 +6,10 @@
 # back is right.
 set -u
 examples=$1
-. "$(dirname "$0")/../tests/nfs/servers.sh"
+. "$(dirname "$0")/../tests/support/servers.sh"
 
 if ! is_inside; then
-    no_namespaces nfs-cp && exit
+    no_namespaces ganesha.nfsd nfs-cp && exit
     if [ ! -x "$examples/nfs/nfs" ] || [ ! -x "$examples/memfs/memfs" ]; then
         echo "the examples are not built"
         exit

@@ -8,9 +8,9 @@ set -u
 : "${DARI_SOURCE:?}"
 nfs=$(realpath "$1")
 memfs=$(realpath "$2")
-. "$DARI_SOURCE/tests/nfs/servers.sh"
+. "$DARI_SOURCE/tests/support/servers.sh"
 
-is_inside || exit_inside "tshark dumpcap nfs-cp showmount" bash "$0" "$@"
+is_inside || exit_inside "ganesha.nfsd tshark dumpcap nfs-cp showmount" bash "$0" "$@"
 make_namespaces || exit 1
 . "$DARI_SOURCE/tests/support/tap.sh"
 large=$((1 << 20))

@@ -8,9 +8,9 @@ set -u
 : "${DARI_SOURCE:?}"
 nfs=$(realpath "$1")
 memfs=$(realpath "$2")
-. "$DARI_SOURCE/tests/nfs/servers.sh"
+. "$DARI_SOURCE/tests/support/servers.sh"
 
-is_inside || exit_inside "" sh "$0" "$@"
+is_inside || exit_inside "ganesha.nfsd" sh "$0" "$@"
 make_namespaces || exit 1
 . "$DARI_SOURCE/tests/support/tap.sh"
 
@@ -125,12 +125,6 @@ check_refusals() {
     check "$via: get into no directory" exits 1 "nowhere/back.part: No such file"
     run "$nfs" cat "$address" handle:0123
     check "$via: a handle of somebody else's" exits 1 "handle:0123: the server does not know"
-}
-
-# Every thread stops by itself, and so perhaps later.
-freeze() {
-    kill -STOP "$1"
-    while grep -q '^State:[[:space:]]*[^T[:space:]]' "/proc/$1/task/"*/status; do :; done
 }
 
 check_silence() {

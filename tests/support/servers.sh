@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-# For scripts that need rpcbind and NFS-Ganesha: both are started in namespaces of the script's own, so
-# that nothing of them is seen outside, and they end with it. Only root can do that.
+# For scripts that need servers of others, rpcbind and NFS-Ganesha: they are started in namespaces of the
+# script's own, so that nothing of them is seen outside, and they end with it. Only root can do that.
 #
 #   . servers.sh
-#   is_inside || exit_inside "" sh "$0" "$@"
+#   is_inside || exit_inside "ganesha.nfsd" sh "$0" "$@"
 #   make_namespaces && start_rpcbind && start_ganesha
 # shellcheck shell=sh
 
@@ -12,16 +12,16 @@ PATH=$PATH:/usr/sbin:/sbin
 # no_namespaces [PROGRAM...]: why there can be none, or fails where there can. The programs are those that
 # are needed inside.
 no_namespaces() {
-    [ "$(id -u)" = 0 ] || { echo "only root can start an NFS server"; return; }
-    for program in rpcbind ganesha.nfsd ip unshare "$@"; do
+    [ "$(id -u)" = 0 ] || { echo "only root can start servers of our own"; return; }
+    for program in rpcbind ip unshare "$@"; do
         command -v "$program" >/dev/null || { echo "there is no $program"; return; }
     done
     unshare --net --mount --pid --fork true 2>/dev/null && return 1
-    echo "there are no namespaces for a server of our own"
+    echo "there are no namespaces for servers of our own"
 }
 
 is_inside() {
-    [ -n "${NFS_INSIDE-}" ]
+    [ -n "${DARI_INSIDE-}" ]
 }
 
 # inside COMMAND...: in new namespaces, with a temporary folder that goes with them. What the command
@@ -30,7 +30,7 @@ inside() {
     (
         TMPDIR=$(mktemp -d)
         trap 'rm -rf "$TMPDIR"' EXIT
-        export TMPDIR NFS_INSIDE=yes
+        export TMPDIR DARI_INSIDE=yes
         unshare --net --mount --pid --fork --kill-child --mount-proc "$@"
     )
 }
@@ -108,4 +108,10 @@ start_ganesha() {
 kill_ganesha() {
     kill -KILL "$ganesha"
     wait "$ganesha" 2>/dev/null
+}
+
+# freeze PROCESS: returns once it sleeps, until SIGCONT. Each of its threads stops by itself.
+freeze() {
+    kill -STOP "$1"
+    while grep -q '^State:[[:space:]]*[^T[:space:]]' "/proc/$1/task/"*/status; do :; done
 }
