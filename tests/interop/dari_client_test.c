@@ -47,6 +47,13 @@ static int set_up_tcp(void **state)
     return set_up("tcp://127.0.0.1:0");
 }
 
+static int set_up_udp(void **state)
+{
+    (void)state;
+    with.path[0] = '\0';
+    return set_up("udp://127.0.0.1:0");
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -115,21 +122,31 @@ static void every_type(void **state)
     assert_memory_equal(sent, received, size);
 }
 
-/* libtirpc sends what its buffer holds: the reply comes in many fragments. */
-static void many_fragments(void **state)
+static void reflect_bytes(uint32_t size)
 {
-    (void)state;
-    enum { SIZE = 1000003 };
-    uint8_t *bytes = malloc(SIZE);
+    uint8_t *bytes = malloc(size);
     assert_non_null(bytes);
-    for (size_t i = 0; i < SIZE; i++)
+    for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(i * 7);
     blob answer;
     assert_int_equal(
-        reflect_blob_1(with.client, &(blob){.size = SIZE, .data = bytes}, &answer, &with.call), 0);
-    assert_int_equal(answer.size, SIZE);
-    assert_memory_equal(answer.data, bytes, SIZE);
+        reflect_blob_1(with.client, &(blob){.size = size, .data = bytes}, &answer, &with.call), 0);
+    assert_int_equal(answer.size, size);
+    assert_memory_equal(answer.data, bytes, size);
     free(bytes);
+}
+
+/* The server sends what its buffer holds: the reply comes in many fragments. */
+static void many_fragments(void **state)
+{
+    (void)state;
+    reflect_bytes(1000003);
+}
+
+static void large_datagrams(void **state)
+{
+    (void)state;
+    reflect_bytes(60001);
 }
 
 static void unknown_program(void **state)
@@ -150,11 +167,11 @@ static void unknown_version(void **state)
     null_procedure(state);
 }
 
-#define OVER(set_up, scheme)                                                   \
+#define OVER(set_up, scheme, large)                                            \
     {scheme " null procedure", null_procedure, set_up, tear_down, NULL},       \
         {scheme " numbers", numbers, set_up, tear_down, NULL},                 \
         {scheme " every type", every_type, set_up, tear_down, NULL},           \
-        {scheme " many fragments", many_fragments, set_up, tear_down, NULL},   \
+        {scheme " " #large, large, set_up, tear_down, NULL},                   \
         {scheme " unknown program", unknown_program, set_up, tear_down, NULL}, \
     {                                                                          \
         scheme " unknown version", unknown_version, set_up, tear_down, NULL    \
@@ -162,6 +179,10 @@ static void unknown_version(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {OVER(set_up_unix, "unix:"), OVER(set_up_tcp, "tcp:")};
+    const struct CMUnitTest tests[] = {
+        OVER(set_up_unix, "unix:", many_fragments),
+        OVER(set_up_tcp, "tcp:", many_fragments),
+        OVER(set_up_udp, "udp:", large_datagrams),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

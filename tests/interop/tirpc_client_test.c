@@ -17,6 +17,10 @@
 
 #include <cmocka.h>
 
+#define DATAGRAM_SIZE 65000u
+
+static const struct timeval try_again = {5, 0};
+
 static struct {
     peer server;
     char path[64]; /* "" where there is none */
@@ -28,11 +32,14 @@ static CLIENT *connect_version(rpcvers_t version)
 {
     int descriptor = RPC_ANYSOCK;
     unsigned port;
-    if (sscanf(with.server.address, "tcp://127.0.0.1:%u", &port) == 1) {
+    if (sscanf(with.server.address, "%*[a-z]://127.0.0.1:%u", &port) == 1) {
         struct sockaddr_in name = {.sin_family = AF_INET,
                                    .sin_port = htons((uint16_t)port),
                                    .sin_addr = {htonl(INADDR_LOOPBACK)}};
-        return clnttcp_create(&name, INTEROP, version, &descriptor, 0, 0);
+        if (strncmp(with.server.address, "tcp:", 4) == 0)
+            return clnttcp_create(&name, INTEROP, version, &descriptor, 0, 0);
+        return clntudp_bufcreate(&name, INTEROP, version, try_again, &descriptor, DATAGRAM_SIZE,
+                                 DATAGRAM_SIZE);
     }
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     snprintf(name.sun_path, sizeof(name.sun_path), "%s", with.path);
@@ -61,6 +68,13 @@ static int set_up_tcp(void **state)
     (void)state;
     with.path[0] = '\0';
     return set_up("tcp://127.0.0.1:0");
+}
+
+static int set_up_udp(void **state)
+{
+    (void)state;
+    with.path[0] = '\0';
+    return set_up("udp://127.0.0.1:0");
 }
 
 static int tear_down(void **state)
@@ -143,22 +157,32 @@ static void every_type(void **state)
     clnt_freeres(with.client, (xdrproc_t)xdr_everything, answer);
 }
 
-/* More than libtirpc's buffers hold: many fragments. */
+static void reflect_bytes(u_int size)
+{
+    char *bytes = malloc(size);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (char)(i * 7);
+    blob arg = {size, bytes};
+    blob *answer = reflect_blob_1(&arg, with.client);
+    assert_non_null(answer);
+    assert_int_equal(answer->blob_len, size);
+    assert_memory_equal(answer->blob_val, bytes, size);
+    clnt_freeres(with.client, (xdrproc_t)xdr_blob, answer);
+    free(bytes);
+}
+
+/* More than libtirpc's buffers hold. */
 static void many_fragments(void **state)
 {
     (void)state;
-    enum { SIZE = 1000003 };
-    char *bytes = malloc(SIZE);
-    assert_non_null(bytes);
-    for (size_t i = 0; i < SIZE; i++)
-        bytes[i] = (char)(i * 7);
-    blob arg = {SIZE, bytes};
-    blob *answer = reflect_blob_1(&arg, with.client);
-    assert_non_null(answer);
-    assert_int_equal(answer->blob_len, SIZE);
-    assert_memory_equal(answer->blob_val, bytes, SIZE);
-    clnt_freeres(with.client, (xdrproc_t)xdr_blob, answer);
-    free(bytes);
+    reflect_bytes(1000003);
+}
+
+static void large_datagrams(void **state)
+{
+    (void)state;
+    reflect_bytes(60001);
 }
 
 static void unknown_procedure(void **state)
@@ -193,11 +217,11 @@ static void garbage_arguments(void **state)
     null_procedure(state);
 }
 
-#define OVER(set_up, scheme)                                                       \
+#define OVER(set_up, scheme, large)                                                \
     {scheme " null procedure", null_procedure, set_up, tear_down, NULL},           \
         {scheme " numbers", numbers, set_up, tear_down, NULL},                     \
         {scheme " every type", every_type, set_up, tear_down, NULL},               \
-        {scheme " many fragments", many_fragments, set_up, tear_down, NULL},       \
+        {scheme " " #large, large, set_up, tear_down, NULL},                       \
         {scheme " unknown procedure", unknown_procedure, set_up, tear_down, NULL}, \
         {scheme " unknown version", unknown_version, set_up, tear_down, NULL},     \
     {                                                                              \
@@ -206,6 +230,10 @@ static void garbage_arguments(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {OVER(set_up_unix, "unix:"), OVER(set_up_tcp, "tcp:")};
+    const struct CMUnitTest tests[] = {
+        OVER(set_up_unix, "unix:", many_fragments),
+        OVER(set_up_tcp, "tcp:", many_fragments),
+        OVER(set_up_udp, "udp:", large_datagrams),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
