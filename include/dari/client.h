@@ -123,7 +123,8 @@ typedef struct dari_client_options {
     uint64_t connect_ns;       /* of one attempt; 0: DARI_CONNECT_DEFAULT_NS */
 } dari_client_options;
 
-/* Connects to `address`: "unix:/path", "unix:@name", "tcp://host[:port]", "udp://host[:port]".
+/* Connects to `address`: "unix:/path", "unix:@name", "pipe:IN,OUT" (pipe.h), "tcp://host[:port]",
+ * "udp://host[:port]".
  * `options` may be NULL and is not kept. The caller closes the client. A look-up of a name that
  * outlives its deadline ends in the background, in a thread that nobody waits for.
  *

@@ -123,8 +123,8 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
  * in; calls that are to be answered later stay valid, and their answers go nowhere. */
 void dari_server_destroy(dari_server *server);
 
-/* Listens at an address: "unix:/path", "unix:@name", "tcp://host[:port]", "udp://host[:port]". Port
- * 0 lets the system choose. A path gets mode 0600, and is taken over only where its lock (the path
+/* Listens at an address: "unix:/path", "unix:@name", "pipe:IN,OUT" (pipe.h), "tcp://host[:port]",
+ * "udp://host[:port]". Port 0 lets the system choose. A path gets mode 0600, and is taken over only where its lock (the path
  * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from
  * it.
  *
@@ -163,7 +163,8 @@ const char *dari_server_address(const dari_server *server, size_t index);
 /* What the last failed dari_server_ function found, in one line. Lives until the next one. */
 const char *dari_server_message(const dari_server *server);
 
-/* Serves until dari_server_stop or dari_server_finish. Returns 0, DARI_DEADLINE where the time to
+/* Serves until dari_server_stop or dari_server_finish, or until no call can come any more, where it
+ * listens at nothing but pipes. Returns 0, DARI_DEADLINE where the time to
  * finish was too short, or the error that makes serving impossible. */
 int dari_server_run(dari_server *server);
 
@@ -186,7 +187,7 @@ uint64_t dari_server_timeout_ns(const dari_server *server); /* UINT64_MAX: no li
 int dari_server_dispatch(dari_server *server);
 
 /* In a loop of one's own: 1 once dari_server_finish has come to its end, by itself or by its
- * deadline; 0 before. */
+ * deadline, or no call can come any more; 0 before. */
 int dari_server_finished(const dari_server *server);
 
 /* Asked and told around every call of a procedure that the server has, in the thread that runs the

@@ -142,6 +142,18 @@ void di_server_close_listeners(dari_server *server)
         }
 }
 
+bool di_server_is_exhausted(const dari_server *server)
+{
+    bool listens = false;
+    for (const di_address *address = server->addresses; address; address = address->next) {
+        const di_listener *listener = address->listener;
+        if (listener && (!listener->ops->is_over || !listener->ops->is_over(listener)))
+            return false;
+        listens |= listener != NULL;
+    }
+    return listens;
+}
+
 /* Accepting has failed: not again for a while. */
 static void pause_accepting(dari_server *server, const di_address *address, int error, int cause)
 {

@@ -456,6 +456,10 @@ static void do_what_is_due(dari_server *server)
         di_server_sweep(server);
     di_server_update_accepting(server);
     trim(server);
+    if (!server->sessions && !server->finishing && di_server_is_exhausted(server)) {
+        atomic_store(&server->finish_at, DI_NEVER);
+        begin_finishing(server);
+    }
     if (atomic_load(&server->log_due))
         di_server_log_rest(server, server->now);
 }

@@ -303,6 +303,8 @@ void di_server_accept(dari_server *server, di_address *address);
 void di_server_update_accepting(dari_server *server);
 /* Listens no more. */
 void di_server_close_listeners(dari_server *server);
+/* Whether it listens, and no address will bring a connection any more. */
+bool di_server_is_exhausted(const dari_server *server);
 
 /* Sessions into whose memory peers write without the kernel's knowing: the loop looks at them while
  * it is busy, and has them wake it before it sleeps. Only those are in the list that are not armed.

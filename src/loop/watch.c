@@ -16,6 +16,14 @@ static short events_of(const di_watch *watch, unsigned wants)
     return (short)events;
 }
 
+/* Whether a watch is in the epoll. The kernel tells of a hang-up unasked, and goes on telling: of
+ * several descriptors those are left out that are not wanted. A lone one stays, and tells of the
+ * end of all. */
+static bool is_in(const di_connection *connection, const di_watch *watch, unsigned wants)
+{
+    return connection->watch_count == 1 || events_of(watch, wants) != 0;
+}
+
 static int control(int epoll, int operation, const di_watch *watch, unsigned wants,
                    epoll_data_t data)
 {
@@ -26,7 +34,9 @@ static int control(int epoll, int operation, const di_watch *watch, unsigned wan
 int di_watches_add(int epoll, const di_connection *connection, unsigned wants, epoll_data_t data)
 {
     for (unsigned i = 0; i < connection->watch_count; i++) {
-        if (control(epoll, EPOLL_CTL_ADD, &connection->watches[i], wants, data) < 0) {
+        const di_watch *watch = &connection->watches[i];
+        if (is_in(connection, watch, wants) &&
+            control(epoll, EPOLL_CTL_ADD, watch, wants, data) < 0) {
             int cause = errno;
             while (i-- > 0)
                 epoll_ctl(epoll, EPOLL_CTL_DEL, connection->watches[i].descriptor, NULL);
@@ -42,8 +52,10 @@ int di_watches_change(int epoll, const di_connection *connection, unsigned had, 
 {
     for (unsigned i = 0; i < connection->watch_count; i++) {
         const di_watch *watch = &connection->watches[i];
+        bool was_in = is_in(connection, watch, had), is = is_in(connection, watch, wants);
+        int operation = !was_in ? EPOLL_CTL_ADD : is ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
         if (events_of(watch, had) != events_of(watch, wants) &&
-            control(epoll, EPOLL_CTL_MOD, watch, wants, data) < 0)
+            control(epoll, operation, watch, wants, data) < 0)
             return DARI_ERRNO;
     }
     return 0;

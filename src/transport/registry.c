@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The schemes there are. */
+#include "transport/pipe.h"
 #include "transport/tcp.h"
 #include "transport/transport.h"
 #include "transport/udp.h"
@@ -11,6 +12,7 @@
 
 const di_transport *const di_transports[] = {
     &di_unix_transport,
+    &di_pipe_transport,
     &di_tcp_transport,
     &di_udp_transport,
     NULL,

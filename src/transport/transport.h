@@ -167,6 +167,8 @@ typedef struct di_listener_ops {
     bool shared;
     /* DI_MOVED and a connection, or DI_BLOCKED. */
     int (*accept)(di_listener *listener, di_connection **ret_connection);
+    /* Whether nothing more will be handed out. NULL: there is no end to it. */
+    bool (*is_over)(const di_listener *listener);
     /* The address as a client writes it. */
     const char *(*address)(const di_listener *listener);
     /* Has peers probed that have been silent for so long, of connections accepted from now on.

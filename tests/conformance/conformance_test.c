@@ -96,9 +96,11 @@ typedef struct suite_case {
 
 static const suite_case cases[] = {CASES(LIST_CASE)};
 static const suite_case datagram_cases[] = {DATAGRAM_CASES(LIST_CASE)};
+static const suite_case single_cases[] = {SINGLE_CASES(LIST_CASE)};
 
 #define CASE_COUNT (sizeof cases / sizeof *cases)
 #define DATAGRAM_CASE_COUNT (sizeof datagram_cases / sizeof *datagram_cases)
+#define SINGLE_CASE_COUNT (sizeof single_cases / sizeof *single_cases)
 
 typedef struct run_of_case {
     const test_scheme *scheme;
@@ -136,8 +138,15 @@ int main(int argc, char **argv)
     size_t count = 0;
     for (size_t i = 0; i < scheme_count; i++) {
         const test_scheme *scheme = &schemes[i];
-        const suite_case *list = scheme->datagrams ? datagram_cases : cases;
-        size_t list_count = scheme->datagrams ? DATAGRAM_CASE_COUNT : CASE_COUNT;
+        const suite_case *list = cases;
+        size_t list_count = CASE_COUNT;
+        if (scheme->datagrams) {
+            list = datagram_cases;
+            list_count = DATAGRAM_CASE_COUNT;
+        } else if (scheme->single) {
+            list = single_cases;
+            list_count = SINGLE_CASE_COUNT;
+        }
         if (!scheme_is_there(scheme)) {
             printf("# %s left out: this machine has none\n", scheme->name);
             continue;

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 const test_scheme schemes[] = {
     {.name = "unix_path", .address = "unix:%s/socket", .has_path = true},
     {.name = "unix_abstract", .address = "unix:@dari-test-%d-%d"},
+    {.name = "pipe", .address = "pipe:", .single = true},
     {.name = "tcp4", .address = "tcp://127.0.0.1:0"},
     {.name = "tcp6", .address = "tcp://[::1]:0"},
     {.name = "udp4", .address = "udp://127.0.0.1:0", .datagrams = true},
@@ -49,12 +51,18 @@ void fixture_begin(test_fixture *fixture)
     if (strstr(scheme->address, "%s")) {
         strcpy(fixture->directory, "/tmp/dari-test-XXXXXX");
         assert_non_null(mkdtemp(fixture->directory));
-        snprintf(fixture->address, sizeof fixture->address, "unix:%s/socket", fixture->directory);
+        const char *name = strrchr(scheme->address, '/');
+        snprintf(fixture->address, sizeof fixture->address, "%.*s%s%s",
+                 (int)strcspn(scheme->address, "%"), scheme->address, fixture->directory, name);
     } else if (strstr(scheme->address, "%d")) {
         snprintf(fixture->address, sizeof fixture->address, "unix:@dari-test-%d-%d", getpid(),
                  ++number);
     } else {
         strcpy(fixture->address, scheme->address);
+    }
+    if (scheme->single) {
+        assert_int_equal(dari_pipe_pair(&fixture->pipes), 0);
+        strcpy(fixture->address, fixture->pipes.server);
     }
     pthread_mutex_init(&fixture->lock, NULL);
     pthread_cond_init(&fixture->changed, NULL);
@@ -71,8 +79,22 @@ void fixture_end(test_fixture *fixture)
     fixture_stop(fixture);
     if (*fixture->directory)
         assert_int_equal(rmdir(fixture->directory), 0);
+    if (fixture->scheme->single)
+        dari_pipe_close(&fixture->pipes);
     pthread_cond_destroy(&fixture->changed);
     pthread_mutex_destroy(&fixture->lock);
+}
+
+/* The ends of a side belong to a connection now. */
+static void take_pipes(test_fixture *fixture, enum dari_pipe_side side)
+{
+    fixture->pipes.in[side] = fixture->pipes.out[side] = -1;
+}
+
+void fixture_listens(test_fixture *fixture, const char *address)
+{
+    take_pipes(fixture, DARI_PIPE_SERVER);
+    strcpy(fixture->address, fixture->scheme->single ? fixture->pipes.client : address);
 }
 
 static void take_log(void *user, int error, const char *text)
@@ -149,7 +171,7 @@ void fixture_listen(test_fixture *fixture)
     assert_int_equal(echo_1_serve(fixture->server, handlers, fixture), 0);
     if (dari_server_listen(fixture->server, fixture->address) < 0)
         fail_msg("%s", dari_server_message(fixture->server));
-    strcpy(fixture->address, dari_server_address(fixture->server, 0));
+    fixture_listens(fixture, dari_server_address(fixture->server, 0));
 }
 
 static void *fixture_run(void *argument)
@@ -192,6 +214,7 @@ dari_client *fixture_connect(test_fixture *fixture, const dari_client_options *o
     with_call.call = &call;
     if (dari_connect(fixture->address, &with_call, &client) < 0)
         fail_msg("%s", dari_call_message(&call));
+    take_pipes(fixture, DARI_PIPE_CLIENT);
     return client;
 }
 
@@ -245,7 +268,7 @@ di_listener *raw_listen(test_fixture *fixture)
     di_failure failure = {0};
     assert_int_equal(di_transport_find(fixture->address, &transport, &rest), 0);
     assert_int_equal(transport->listen(rest, &listener, &failure), 0);
-    strcpy(fixture->address, listener->ops->address(listener));
+    fixture_listens(fixture, listener->ops->address(listener));
     return listener;
 }
 
@@ -266,6 +289,16 @@ void raw_await(di_connection *connection, unsigned wants)
     await_any(list, di_watches_list(connection, wants, list));
 }
 
+void raw_fill(di_listener *listener)
+{
+    if (listen(listener->descriptor, 0) == 0)
+        return;
+    assert_int_equal(errno, ENOTSOCK);
+    while (write(listener->descriptor, "\n", 1) == 1)
+        continue;
+    assert_int_equal(errno, EAGAIN);
+}
+
 di_connection *raw_accept(di_listener *listener)
 {
     di_connection *connection = NULL;
@@ -276,7 +309,7 @@ di_connection *raw_accept(di_listener *listener)
     return connection;
 }
 
-di_connection *raw_connect(const test_fixture *fixture)
+di_connection *raw_connect(test_fixture *fixture)
 {
     const di_transport *transport;
     const char *rest;
@@ -285,6 +318,7 @@ di_connection *raw_connect(const test_fixture *fixture)
     assert_int_equal(di_transport_find(fixture->address, &transport, &rest), 0);
     assert_int_equal(
         transport->connect(rest, di_deadline_in(10 * DARI_S), NULL, &connection, &failure), 0);
+    take_pipes(fixture, DARI_PIPE_CLIENT);
     return connection;
 }
 
@@ -354,7 +388,43 @@ bool raw_has(di_connection *connection)
 
 void raw_end(di_connection *connection)
 {
-    shutdown(di_connection_descriptor(connection), SHUT_WR);
+    const di_watch *in = &connection->watches[0], *out = &connection->watches[1];
+    if (in->to_send)
+        shutdown(in->descriptor, SHUT_WR);
+    else
+        assert_true(dup3(in->descriptor, out->descriptor, O_CLOEXEC) >= 0);
+}
+
+size_t raw_send_some(di_connection *connection, const void *bytes, size_t size)
+{
+    const di_watch *in = &connection->watches[0], *out = &connection->watches[1];
+    ssize_t sent = in->to_send ? send(in->descriptor, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+                               : write(out->descriptor, bytes, size);
+    assert_true(sent > 0 || errno == EAGAIN);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+size_t raw_read_some(di_connection *connection, void *bytes, size_t most)
+{
+    const di_watch *in = &connection->watches[0];
+    if (in->to_send) {
+        ssize_t got = recv(in->descriptor, bytes, most, MSG_DONTWAIT);
+        assert_true(got > 0 || (got < 0 && errno == EAGAIN));
+        return got > 0 ? (size_t)got : 0;
+    }
+    size_t there;
+    const uint8_t *arrived = connection->ops->peek(connection, &there);
+    if (there == 0) {
+        assert_true(connection->ops->receive(connection, 1) >= 0);
+        arrived = connection->ops->peek(connection, &there);
+    }
+    if (there > most)
+        there = most;
+    if (there) {
+        memcpy(bytes, arrived, there);
+        connection->ops->consume(connection, there);
+    }
+    return there;
 }
 
 bool raw_ended(di_connection *connection)

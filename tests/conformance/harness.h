@@ -7,6 +7,8 @@
 #include "echo.h"
 #include "transport/transport.h"
 
+#include <dari/pipe.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -22,6 +24,8 @@ typedef struct test_scheme {
     const char *address; /* "%s": a directory of our own; "%d": a number of our own */
     bool has_path;       /* leaves files, which have a mode and go stale */
     bool datagrams;      /* no connections, and messages may be lost */
+    bool single;         /* an address has one connection, ever */
+    bool forgets;        /* of a connection that ends before it is accepted nothing is left */
 } test_scheme;
 
 extern const test_scheme schemes[];
@@ -32,6 +36,7 @@ typedef struct test_fixture {
     const test_scheme *scheme;
     char directory[64];
     char address[192]; /* to listen at; then, once something listens, to connect to */
+    dari_pipes pipes;  /* of a single scheme: the ends that nobody has taken */
     dari_server *server;
     dari_server_options options;
     const echo_1_handlers *handlers; /* NULL: echo_handlers */
@@ -62,6 +67,8 @@ void fixture_serve(test_fixture *fixture);
 void fixture_listen(test_fixture *fixture);
 /* Starts the thread of a server that listens. */
 void fixture_start(test_fixture *fixture);
+/* Something listens, and says at which address: there one connects from now on. */
+void fixture_listens(test_fixture *fixture, const char *address);
 /* Stops the server and destroys it. */
 void fixture_stop(test_fixture *fixture);
 
@@ -76,8 +83,10 @@ void fixture_await_logged(test_fixture *fixture, unsigned count);
 
 /* Raw peers: the transport alone, and bytes in it. */
 di_listener *raw_listen(test_fixture *fixture);
+/* Connecting waits from now on, perhaps after a few more. */
+void raw_fill(di_listener *listener);
 di_connection *raw_accept(di_listener *listener);
-di_connection *raw_connect(const test_fixture *fixture);
+di_connection *raw_connect(test_fixture *fixture);
 void raw_close(di_connection *connection);
 /* Waits until receive or send (enum di_wants) can go on, 10 s at most. */
 void raw_await(di_connection *connection, unsigned wants);
@@ -88,6 +97,9 @@ bool raw_read(di_connection *connection, void *bytes, size_t size);
 bool raw_has(di_connection *connection);
 /* Sends no more. */
 void raw_end(di_connection *connection);
+/* Sends and reads what goes at once. Both return how many bytes that was. */
+size_t raw_send_some(di_connection *connection, const void *bytes, size_t size);
+size_t raw_read_some(di_connection *connection, void *bytes, size_t most);
 /* Whether the peer has closed: waits for the end of the stream. */
 bool raw_ended(di_connection *connection);
 /* Sends one record in a single fragment. */

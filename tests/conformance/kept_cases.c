@@ -159,10 +159,12 @@ void kept_calls_are_sent_once(test_fixture *fixture)
 /* An attempt that comes to its end after the client's gives its connection back. */
 void a_connection_that_nobody_wants(test_fixture *fixture)
 {
+    if (fixture->scheme->forgets)
+        return; /* it would be given back unseen */
     di_listener *listener = raw_listen(fixture);
     dari_client *client = connect_and_lose(fixture, listener);
     unsigned descriptors = count_descriptors();
-    assert_int_equal(listen(listener->descriptor, 0), 0);
+    raw_fill(listener);
     dari_client *fillers[8] = {NULL};
     unsigned filled = 0;
     while (filled < 8 &&

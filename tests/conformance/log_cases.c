@@ -54,7 +54,7 @@ static void listen_with_log(test_fixture *fixture, kept_log *log, uint32_t limit
     assert_int_equal(dari_server_create(&fixture->options, &fixture->server), 0);
     assert_int_equal(echo_1_serve(fixture->server, &echo_handlers, fixture), 0);
     assert_int_equal(dari_server_listen(fixture->server, fixture->address), 0);
-    strcpy(fixture->address, dari_server_address(fixture->server, 0));
+    fixture_listens(fixture, dari_server_address(fixture->server, 0));
 }
 
 static void end_log(kept_log *log)
