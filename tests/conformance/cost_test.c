@@ -142,7 +142,7 @@ typedef struct pair_of_sides {
 
 static void begin_with(pair_of_sides *sides, const dari_server_options *options)
 {
-    sides->fixture = (test_fixture){.scheme = &schemes[1]};
+    sides->fixture = (test_fixture){.scheme = scheme_named("unix_abstract")};
     fixture_begin(&sides->fixture);
     test_fixture *fixture = &sides->fixture;
     assert_int_equal(dari_server_create(options, &fixture->server), 0);

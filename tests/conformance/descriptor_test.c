@@ -91,7 +91,7 @@ static dari_server *server;
 static int set_up(void **state)
 {
     (void)state;
-    fixture = (test_fixture){.scheme = &schemes[1]};
+    fixture = (test_fixture){.scheme = scheme_named("unix_abstract")};
     fixture_begin(&fixture);
     assert_int_equal(dari_server_create(NULL, &server), 0);
     assert_int_equal(echo_1_serve(server, &echo_handlers, &fixture), 0);
@@ -139,7 +139,7 @@ static void a_tcp_socket(void **state)
 static void an_ipv6_socket(void **state)
 {
     (void)state;
-    if (!scheme_is_there(&schemes[3]))
+    if (!scheme_is_there(scheme_named("tcp6")))
         skip();
     serve_given(listen_tcp6(), "tcp://[::1]:");
 }

@@ -28,6 +28,15 @@ const test_scheme schemes[] = {
 };
 const size_t scheme_count = sizeof schemes / sizeof *schemes;
 
+const test_scheme *scheme_named(const char *name)
+{
+    for (size_t i = 0; i < scheme_count; i++)
+        if (strcmp(schemes[i].name, name) == 0)
+            return &schemes[i];
+    fail_msg("no scheme %s", name);
+    return NULL;
+}
+
 bool scheme_is_there(const test_scheme *scheme)
 {
     if (!strstr(scheme->address, "::1"))

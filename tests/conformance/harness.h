@@ -31,6 +31,8 @@ typedef struct test_scheme {
 extern const test_scheme schemes[];
 extern const size_t scheme_count;
 
+const test_scheme *scheme_named(const char *name);
+
 /* Where a test does its work. A zeroed one with a scheme is ready for fixture_begin. */
 typedef struct test_fixture {
     const test_scheme *scheme;

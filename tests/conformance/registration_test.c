@@ -164,7 +164,7 @@ static void older_versions_do(void **state)
 static void every_kind_of_network(void **state)
 {
     (void)state;
-    if (!scheme_is_there(&schemes[3]))
+    if (!scheme_is_there(scheme_named("tcp6")))
         skip();
     listens(HOST);
     listens("tcp://[::1]");
@@ -195,7 +195,7 @@ static void a_datagram_servers_registration(void **state)
 {
     (void)state;
     char address[32];
-    test_fixture other = {.scheme = &schemes[2]};
+    test_fixture other = {.scheme = scheme_named("tcp4")};
     fixture_begin(&other);
     strcpy(other.address, "udp://127.0.0.1:0");
     fixture_listen(&other);
@@ -214,7 +214,7 @@ static void a_datagram_servers_registration(void **state)
 
 static void version_2_has_no_ipv6(void **state)
 {
-    if (!scheme_is_there(&schemes[3]))
+    if (!scheme_is_there(scheme_named("tcp6")))
         skip();
     tear_down(state);
     begin(FAKE_V2);
@@ -356,7 +356,7 @@ static void a_living_servers_registration_is_left(void **state)
     (void)state;
     static const unsigned versions[] = {FAKE_V4, FAKE_V2};
     char words[160];
-    test_fixture other = {.scheme = &schemes[2]};
+    test_fixture other = {.scheme = scheme_named("tcp4")};
     fixture_begin(&other);
     fixture_listen(&other);
     assert_int_equal(dari_server_add(other.server, &third, NULL, NULL), 0);
@@ -381,7 +381,7 @@ static void a_living_servers_registration_is_left(void **state)
 static void a_dead_servers_port_that_another_program_has(void **state)
 {
     (void)state;
-    test_fixture other = {.scheme = &schemes[2]};
+    test_fixture other = {.scheme = scheme_named("tcp4")};
     fixture_begin(&other);
     fixture_serve(&other);
     put(2, (unsigned)atoi(strrchr(other.address, ':') + 1), with.owner);

@@ -89,7 +89,7 @@ typedef struct stage {
 
 static void begin_server(stage *self, uint32_t accept, uint32_t workers)
 {
-    *self = (stage){.fixture = {.scheme = &schemes[1]}};
+    *self = (stage){.fixture = {.scheme = scheme_named("unix_abstract")}};
     fixture_begin(&self->fixture);
     self->fixture.options.accept = accept;
     self->fixture.options.workers = workers;
@@ -218,7 +218,7 @@ static int give(stage *self, const struct wrong *wrong, everything *ret, dari_ca
 
 static void check_results(uint32_t accept)
 {
-    stage self = {.fixture = {.scheme = &schemes[1]}};
+    stage self = {.fixture = {.scheme = scheme_named("unix_abstract")}};
     dari_call call = {0};
     everything ret;
     fixture_begin(&self.fixture);

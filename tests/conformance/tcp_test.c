@@ -144,7 +144,7 @@ static void a_host_name_of_255_and_256_bytes(void **state)
 static void the_addresses_of_a_name_are_tried_in_order(void **state)
 {
     (void)state;
-    test_fixture fixture = {.scheme = &schemes[2]};
+    test_fixture fixture = {.scheme = scheme_named("tcp4")};
     char address[64];
     fixture_begin(&fixture);
     fixture_serve(&fixture);
@@ -233,7 +233,7 @@ static void count_end(void *user, dari_call *call)
 static void a_lookup_blocks_no_loop(void **state)
 {
     (void)state;
-    test_fixture fixture = {.scheme = &schemes[2]};
+    test_fixture fixture = {.scheme = scheme_named("tcp4")};
     char address[64];
     dari_client *client = NULL;
     dari_call call = DARI_CALL(.deadline_ns = 40 * DARI_MS);
@@ -290,7 +290,7 @@ static void an_address_of_another_machine(void **state)
 static void messages_are_not_delayed(void **state)
 {
     (void)state;
-    test_fixture fixture = {.scheme = &schemes[2]};
+    test_fixture fixture = {.scheme = scheme_named("tcp4")};
     fixture_begin(&fixture);
     di_listener *listener = raw_listen(&fixture);
     di_connection *sides[2] = {raw_connect(&fixture), raw_accept(listener)};

@@ -27,7 +27,7 @@ static int begin_with(void **state, uint32_t workers)
 {
     wire_server *wire = calloc(1, sizeof *wire);
     assert_non_null(wire);
-    wire->fixture.scheme = &schemes[1];
+    wire->fixture.scheme = scheme_named("unix_abstract");
     fixture_begin(&wire->fixture);
     wire->fixture.options.message_max = 5000;
     wire->fixture.options.workers = workers;
@@ -515,7 +515,7 @@ static int begin_client(void **state)
 {
     wire_client *wire = calloc(1, sizeof *wire);
     assert_non_null(wire);
-    wire->fixture.scheme = &schemes[1];
+    wire->fixture.scheme = scheme_named("unix_abstract");
     fixture_begin(&wire->fixture);
     wire->listener = raw_listen(&wire->fixture);
     wire->client = fixture_connect(

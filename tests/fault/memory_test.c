@@ -11,7 +11,7 @@ static void starve(const scene_kind *kind)
         if (!(kind->servers & 1u << server))
             continue;
         for (unsigned i = 0; i < 2; i++) {
-            const test_scheme *scheme = &schemes[scene_schemes[i]];
+            const test_scheme *scheme = scheme_named(scene_schemes[i]);
             fault_plan plan = {.call = FAULT_ALLOCATE, .count = 1};
             while (scene_play(kind, server, scheme, &plan, false))
                 assert_true(++plan.at < ALLOCATIONS_MAX);
@@ -88,10 +88,10 @@ static void a_server_that_starts(void **state)
 {
     (void)state;
     unsigned before = count_descriptors();
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < SCENE_SCHEMES; i++) {
         for (uint32_t workers = 0; workers <= 3; workers += 3) {
             fault_plan plan = {.call = FAULT_ALLOCATE, .count = 1};
-            while (scene_start_server(workers, &schemes[scene_schemes[i]], &plan, false))
+            while (scene_start_server(workers, scheme_named(scene_schemes[i]), &plan, false))
                 assert_true(++plan.at < ALLOCATIONS_MAX);
             assert_true(plan.at > 3);
         }

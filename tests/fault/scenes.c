@@ -12,7 +12,7 @@
 /* More wrapped calls than this, where one has failed, are a loop that spins. */
 #define CALLS_MAX 3000u
 
-const unsigned scene_schemes[3] = {1, 2, 0};
+const char *const scene_schemes[SCENE_SCHEMES] = {"unix_abstract", "tcp4", "unix_path"};
 
 #define IN(server) (1u << (server))
 #define IN_THREADS (IN(SERVER_LOOP) | IN(SERVER_WORKERS) | IN(SERVER_LATER))

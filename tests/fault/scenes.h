@@ -54,6 +54,7 @@ bool scene_start_server(uint32_t workers, const test_scheme *scheme, const fault
                         bool harmless);
 
 /* The schemes to play in: a name in the file system, an abstract one, and tcp://. */
-extern const unsigned scene_schemes[3];
+#define SCENE_SCHEMES 3
+extern const char *const scene_schemes[SCENE_SCHEMES];
 
 #endif
