@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,6 +84,30 @@ static bool answers(void)
     return error == 0;
 }
 
+/* Where rpcbind tells that it is ready, in the network namespace of this test. */
+#define READY_NAME "dari-rpcbind"
+
+static int listen_for_ready(void)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\0" READY_NAME};
+    struct timeval patience = {20, 0};
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(descriptor >= 0);
+    assert_int_equal(bind(descriptor, (struct sockaddr *)&name,
+                          offsetof(struct sockaddr_un, sun_path) + sizeof READY_NAME),
+                     0);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return descriptor;
+}
+
+static void await_ready(int descriptor)
+{
+    char text[64] = "";
+    assert_true(recv(descriptor, text, sizeof text - 1, 0) > 0);
+    assert_string_equal(text, "READY=1");
+    close(descriptor);
+}
+
 static int start_rpcbind(void **state)
 {
     (void)state;
@@ -91,18 +116,16 @@ static int start_rpcbind(void **state)
         print_message("# left out: %s\n", with.missing);
         return 0;
     }
+    int ready = listen_for_ready();
     with.rpcbind = fork();
     assert_true(with.rpcbind >= 0);
     if (with.rpcbind == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setenv("NOTIFY_SOCKET", "@" READY_NAME, 1);
         execl("/usr/sbin/rpcbind", "rpcbind", "-f", (char *)NULL);
         _exit(127);
     }
-    /* It tells nobody when it is ready. */
-    for (int i = 0; i < 1000 && !answers(); i++) {
-        assert_int_equal(waitpid(with.rpcbind, NULL, WNOHANG), 0);
-        usleep(10000);
-    }
+    await_ready(ready);
     assert_true(answers());
     return 0;
 }
