@@ -114,7 +114,9 @@ typedef struct dari_client_options {
     const dari_auth_sys *auth_sys; /* sent with every call; copied. NULL: AUTH_NONE. Over a limit of
                                       auth.h: DARI_INVALID */
 
-    enum dari_spin spin; /* shm: how calls wait */
+    uint32_t shm_server_user; /* shm: the user id of whom the server may be, beside this process's
+                                 own and root; 0: nobody else */
+    enum dari_spin spin;      /* shm: how calls wait */
 
     /* Connecting again. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */
@@ -123,10 +125,10 @@ typedef struct dari_client_options {
     uint64_t connect_ns;       /* of one attempt; 0: DARI_CONNECT_DEFAULT_NS */
 } dari_client_options;
 
-/* Connects to `address`: "unix:/path", "unix:@name", "pipe:IN,OUT" (pipe.h), "tcp://host[:port]",
- * "udp://host[:port]".
- * `options` may be NULL and is not kept. The caller closes the client. A look-up of a name that
- * outlives its deadline ends in the background, in a thread that nobody waits for.
+/* Connects to `address`: "unix:/path", "unix:@name", "shm:name", "shm:/path", "pipe:IN,OUT"
+ * (pipe.h), "tcp://host[:port]", "udp://host[:port]". `options` may be NULL and is not kept. The
+ * caller closes the client. A look-up of a name that outlives its deadline ends in the background,
+ * in a thread that nobody waits for.
  *
  * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
  * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket

@@ -54,6 +54,11 @@ typedef struct dari_request dari_request;
 #define DARI_REMEMBERED_MAX_DEFAULT 32768u
 #define DARI_REMEMBERED_BYTES_MAX_DEFAULT ((size_t)16 << 20)
 #define DARI_REMEMBERED_NS (UINT64_C(120) * 1000000000u)
+/* shm: the bytes that a connection's memory holds each way: 256 KiB. Any size from a page (4 KiB)
+ * to DARI_SHM_RING_SIZE_MAX is rounded up to a power of two. Larger messages go in pieces. Each
+ * connection takes twice that much memory at once, whether it is used or not. */
+#define DARI_SHM_RING_SIZE_DEFAULT ((size_t)256 << 10)
+#define DARI_SHM_RING_SIZE_MAX ((size_t)256 << 20)
 /* Lines that peers may cause in the log in one second, all of them together. Then it gets one with
  * the number of those that were left out. */
 #define DARI_LOG_LINES_PER_SECOND_DEFAULT 20u
@@ -99,12 +104,13 @@ typedef struct dari_server_options {
     uint64_t first_call_ns;            /* 0: DARI_FIRST_CALL_DEFAULT_NS */
     uint32_t remembered_max;           /* 0: DARI_REMEMBERED_MAX_DEFAULT */
     size_t remembered_bytes_max;       /* 0: DARI_REMEMBERED_BYTES_MAX_DEFAULT */
-    bool register_all;   /* registers every address of a network with rpcbind, not only those
-                            without a port */
-    const char *rpcbind; /* the address of the rpcbind to register with; NULL: DARI_RPCBIND_LOCAL,
-                            then DARI_RPCBIND_LOOPBACK */
-    uint64_t rpcbind_ns; /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
-    enum dari_spin spin; /* shm: how the loop waits */
+    bool register_all;    /* registers every address of a network with rpcbind, not only those
+                             without a port */
+    const char *rpcbind;  /* the address of the rpcbind to register with; NULL: DARI_RPCBIND_LOCAL,
+                             then DARI_RPCBIND_LOOPBACK */
+    uint64_t rpcbind_ns;  /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
+    size_t shm_ring_size; /* 0: DARI_SHM_RING_SIZE_DEFAULT */
+    enum dari_spin spin;  /* shm: how the loop waits */
     uint32_t log_lines_per_second; /* 0: DARI_LOG_LINES_PER_SECOND_DEFAULT */
     uint64_t tcp_keepalive_ns;     /* tcp://: a connection on which nothing has come for that long
                                       is probed, and ended where the peer does not answer for that
@@ -123,10 +129,14 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
  * in; calls that are to be answered later stay valid, and their answers go nowhere. */
 void dari_server_destroy(dari_server *server);
 
-/* Listens at an address: "unix:/path", "unix:@name", "pipe:IN,OUT" (pipe.h), "tcp://host[:port]",
- * "udp://host[:port]". Port 0 lets the system choose. A path gets mode 0600, and is taken over only where its lock (the path
- * with ".lock") is free: its owner is dead, and so are the children that inherited the lock from
- * it.
+/* Listens at an address: "unix:/path", "unix:@name", "shm:name", "shm:/path", "pipe:IN,OUT"
+ * (pipe.h), "tcp://host[:port]", "udp://host[:port]". Port 0 lets the system choose. A path gets
+ * mode 0600, and is taken over only where its lock (the path with ".lock") is free: its owner is
+ * dead, and so are the children that inherited the lock from it.
+ *
+ * "shm:name" is a path in $XDG_RUNTIME_DIR/dari, for root in /run/dari: directories that nobody but
+ * the user can write to, the last of which is made. DARI_LIMIT: options->shm_ring_size is too
+ * large.
  *
  * Without a port the system chooses it too, and all programs of the server, those that are added
  * later as well, are registered with this machine's rpcbind (RFC 1833, version 4, 3 or 2), so that

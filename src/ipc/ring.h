@@ -33,6 +33,7 @@
 typedef struct di_ring_control {
     _Alignas(128) _Atomic(uint32_t) tail; /* what is written: the writer's */
     _Alignas(128) _Atomic(uint32_t) head; /* what is read: the reader's */
+    _Atomic(uint32_t) reader_left;        /* no more is read */
     _Alignas(128) _Atomic(uint32_t) reader_sleeps;
     _Alignas(128) _Atomic(uint32_t) writer_waits; /* for room */
 } di_ring_control;
@@ -82,6 +83,20 @@ static inline uint32_t di_ring_known_room(const di_ring_writer *writer)
 static inline uint32_t di_ring_unpublished(const di_ring_writer *writer)
 {
     return writer->tail - writer->published;
+}
+
+/* Whether the reader has said that it reads no more. */
+static inline bool di_ring_is_left(const di_ring_writer *writer)
+{
+    return atomic_load_explicit(&writer->control->reader_left, memory_order_acquire) != 0;
+}
+
+/* Bytes written that the reader does not say it has read. */
+static inline uint32_t di_ring_unread(const di_ring_writer *writer)
+{
+    uint32_t head = atomic_load_explicit(&writer->control->head, memory_order_seq_cst);
+    bool possible = head - writer->head <= writer->published - writer->head;
+    return writer->tail - (possible ? head : writer->head);
 }
 
 /* Looks how much room there is. Returns 0, or DARI_PROTOCOL: the reader claims to have read what it
@@ -139,11 +154,16 @@ static inline int di_ring_wait_for_room(di_ring_writer *writer)
     return 0;
 }
 
+/* How far the writer says that it is. By any thread. */
+static inline uint32_t di_ring_written(const di_ring_reader *reader)
+{
+    return atomic_load_explicit(&reader->control->tail, memory_order_relaxed);
+}
+
 /* Whether something is there to read. By any thread. */
 static inline bool di_ring_has_bytes(const di_ring_reader *reader)
 {
-    return atomic_load_explicit(&reader->control->tail, memory_order_relaxed) !=
-           atomic_load_explicit(&reader->head, memory_order_relaxed);
+    return di_ring_written(reader) != atomic_load_explicit(&reader->head, memory_order_relaxed);
 }
 
 /* Looks how much there is to read. Returns 0, or DARI_PROTOCOL: the writer claims to have written
@@ -189,6 +209,12 @@ static inline bool di_ring_sleep(di_ring_reader *reader)
     if (!reader->announced)
         atomic_store_explicit(&reader->control->reader_sleeps, 0, memory_order_relaxed);
     return reader->announced;
+}
+
+/* Says that nothing more is read. */
+static inline void di_ring_leave(di_ring_reader *reader)
+{
+    atomic_store_explicit(&reader->control->reader_left, 1, memory_order_release);
 }
 
 /* Takes the announcement back. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "transport/place.h"
+#include "transport/shm.h"
 
 #include <dari/error.h>
 
@@ -16,6 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+
+_Static_assert(DARI_SHM_RING_SIZE_DEFAULT == DI_SHM_RING_SIZE &&
+                   DARI_SHM_RING_SIZE_MAX == DI_SHM_RING_SIZE_MAX,
+               "the header says what the scheme does");
 
 void di_server_describe(dari_server *server, const char *what, const char *action, int error,
                         const di_failure *failure)
@@ -106,6 +111,8 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
         return error;
     if (listener->ops->keep_alive && server->tcp_keepalive_ns != DI_NEVER)
         error = listener->ops->keep_alive(listener, server->tcp_keepalive_ns, failure);
+    if (error == 0 && listener->ops->set_rings)
+        error = listener->ops->set_rings(listener, server->shm_ring_size, failure);
     if (error == 0)
         error = di_server_take_listener(server, listener, asked, failure);
     if (error < 0)

@@ -23,12 +23,14 @@
 /* How far a try has come: the further, the more its failure tells. */
 enum stage { STAGE_RPCBIND, STAGE_ASKED, STAGE_SERVER };
 
-static di_connect_options connect_options(const dari_tcp_options *tcp)
+static di_connect_options connect_options(const dari_client_options *client)
 {
+    const dari_tcp_options *tcp = &client->tcp;
     di_connect_options options = {.reserved_port = tcp->reserved_port,
                                   .delay = tcp->delay,
                                   .keepalive_ns = tcp->keepalive_ns,
-                                  .user_timeout_ns = tcp->user_timeout_ns};
+                                  .user_timeout_ns = tcp->user_timeout_ns,
+                                  .server_user = client->shm_server_user};
     if (options.keepalive_ns == 0)
         options.keepalive_ns = DARI_TCP_KEEPALIVE_DEFAULT_NS;
     else if (options.keepalive_ns == UINT64_MAX)
@@ -48,7 +50,7 @@ int di_reach_begin(dari_client *client, const dari_client_options *options, di_f
     }
     if (error < 0)
         return error;
-    destination->options = connect_options(&options->tcp);
+    destination->options = connect_options(options);
     reach->message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT;
     if (destination->asks && options->rpcbind) {
         destination->rpcbind = strdup(options->rpcbind);

@@ -47,6 +47,7 @@ static void take_limits(dari_server *server, const dari_server_options *options)
     LIMIT(idle_ns, DARI_IDLE_DEFAULT_NS);
     LIMIT(first_call_ns, DARI_FIRST_CALL_DEFAULT_NS);
     LIMIT(tcp_keepalive_ns, DARI_TCP_KEEPALIVE_DEFAULT_NS);
+    LIMIT(shm_ring_size, DARI_SHM_RING_SIZE_DEFAULT);
     LIMIT(log_lines_per_second, DARI_LOG_LINES_PER_SECOND_DEFAULT);
 #undef LIMIT
 }

@@ -167,6 +167,7 @@ struct dari_server {
     uint64_t idle_ns; /* DI_NEVER: no limit */
     uint64_t first_call_ns;
     uint64_t tcp_keepalive_ns; /* DI_NEVER: none */
+    size_t shm_ring_size;
     size_t queued_max;
     uint32_t remembered_max;
     size_t remembered_bytes_max;

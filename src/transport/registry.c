@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The schemes there are. */
 #include "transport/pipe.h"
+#include "transport/shm.h"
 #include "transport/tcp.h"
 #include "transport/transport.h"
 #include "transport/udp.h"
@@ -13,6 +14,7 @@
 const di_transport *const di_transports[] = {
     &di_unix_transport,
     &di_pipe_transport,
+    &di_shm_transport,
     &di_tcp_transport,
     &di_udp_transport,
     NULL,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport/stream.h"
 
+#include "transport/parts.h"
+
 #include <dari/error.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 /* Buffers have no cap of their own: whoever reserves and receives knows how much may be. */
@@ -23,39 +24,13 @@ static void stream_commit(di_connection *connection, size_t size)
     di_buffer_commit(&((di_stream *)connection)->out, size);
 }
 
-/* Lists all that is unsent, with the parts in their places. Returns how many pieces it is in. */
-static size_t list_unsent(const di_buffer *out, const di_part *parts, size_t count,
-                          struct iovec *ret_pieces)
-{
-    size_t pieces = 0, size;
-    uint8_t *at = di_buffer_peek(out, &size);
-    uint8_t *end = at + size;
-    for (size_t i = 0; i < count; i++) {
-        ret_pieces[pieces++] = (struct iovec){at, (size_t)(parts[i].at - at)};
-        ret_pieces[pieces++] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].size};
-        at = parts[i].at + parts[i].size;
-    }
-    ret_pieces[pieces++] = (struct iovec){at, (size_t)(end - at)};
-    return pieces;
-}
-
-/* Writes the bytes of the parts whose place is `begin` or after. */
-static void write_rest(const uint8_t *begin, const di_part *parts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        size_t done = begin <= parts[i].at ? 0 : (size_t)(begin - parts[i].at);
-        if (done < parts[i].size)
-            memcpy(parts[i].at + done, parts[i].data + done, parts[i].size - done);
-    }
-}
-
 static void stream_commit_parts(di_connection *connection, size_t size, const di_part *parts,
                                 size_t count)
 {
     di_stream *stream = (di_stream *)connection;
-    struct iovec pieces[2 * DI_PARTS_MAX + 1];
+    struct iovec pieces[DI_PIECES_MAX];
     di_buffer_commit(&stream->out, size);
-    size_t piece_count = list_unsent(&stream->out, parts, count, pieces);
+    size_t piece_count = di_parts_list(&stream->out, parts, count, pieces);
     ssize_t sent;
     do
         sent = stream->io->send_pieces(stream, pieces, piece_count);
@@ -64,7 +39,7 @@ static void stream_commit_parts(di_connection *connection, size_t size, const di
         stream->send_failed = errno;
     if (sent < 0)
         sent = 0;
-    write_rest(stream->out.data + stream->out.begin + sent, parts, count);
+    di_parts_write(stream->out.data + stream->out.begin + sent, parts, count);
     di_buffer_consume(&stream->out, (size_t)sent);
 }
 

@@ -174,6 +174,9 @@ typedef struct di_listener_ops {
     /* Has peers probed that have been silent for so long, of connections accepted from now on.
      * Returns 0 or an error. NULL where the scheme has no such thing. */
     int (*keep_alive)(di_listener *listener, uint64_t idle_ns, di_failure *ret_failure);
+    /* Gives the connections accepted from now on rings of at least that many bytes each way.
+     * Returns 0 or an error. NULL where the scheme has none. */
+    int (*set_rings)(di_listener *listener, size_t size, di_failure *ret_failure);
     void (*close)(di_listener *listener);
 } di_listener_ops;
 
@@ -199,6 +202,7 @@ typedef struct di_connect_options {
     bool delay;               /* let the system gather small messages */
     uint64_t keepalive_ns;    /* of silence before the peer is probed; 0: never */
     uint64_t user_timeout_ns; /* for what is sent to be acknowledged; 0: the system's own */
+    uint32_t server_user;     /* of whom the server may be, beside this user and root */
 } di_connect_options;
 
 /* A scheme. `rest` is the address after the scheme's own prefix. */

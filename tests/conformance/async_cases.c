@@ -173,6 +173,7 @@ void deadlines_of_calls_in_flight(test_fixture *fixture)
     enum { COUNT = 20 };
     di_listener *silent = raw_listen(fixture);
     dari_client *client = fixture_connect(fixture, NULL);
+    di_connection *peer = raw_accept(silent);
     flying *all = make_flying(client, COUNT, 0);
     for (unsigned i = 0; i < COUNT; i++)
         all[i].call.deadline_ns = ((i * 7) % COUNT + 1) * 2 * DARI_MS;
@@ -188,6 +189,7 @@ void deadlines_of_calls_in_flight(test_fixture *fixture)
     }
     check_message(fixture, &all[0].call, "ADD: deadline of 2 ms passed, may have run");
     dari_client_close(client);
+    raw_close(peer);
     silent->ops->close(silent);
     free_flying(all, COUNT);
 }
@@ -197,6 +199,7 @@ void calls_in_flight_are_cancelled(test_fixture *fixture)
     enum { COUNT = 30 };
     di_listener *silent = raw_listen(fixture);
     dari_client *client = fixture_connect(fixture, NULL);
+    di_connection *peer = raw_accept(silent);
     dari_cancel *cancels[3] = {NULL};
     for (int i = 0; i < 3; i++)
         assert_int_equal(dari_cancel_create(&cancels[i]), 0);
@@ -223,6 +226,7 @@ void calls_in_flight_are_cancelled(test_fixture *fixture)
     assert_false(all[1].call.may_have_run);
     all[1].call.cancel = NULL;
     dari_client_close(client);
+    raw_close(peer);
     for (int i = 0; i < COUNT; i += 3)
         assert_int_equal(all[i].error, DARI_CLOSED);
     silent->ops->close(silent);
@@ -282,6 +286,9 @@ void a_full_output(test_fixture *fixture)
 void room_that_cannot_be_watched_for(test_fixture *fixture)
 {
     enum { LARGE = 8 << 20 };
+    /* Where one sign tells of both, it is watched for already. */
+    if (fixture->scheme->meets)
+        return;
     di_listener *silent = raw_listen(fixture);
     dari_client *client = fixture_connect(fixture, &(dari_client_options){.no_reconnect = true});
     uint8_t *bytes = pattern(LARGE);
@@ -345,6 +352,7 @@ void a_client_closes_with_many(test_fixture *fixture)
     enum { COUNT = 50 };
     di_listener *listener = raw_listen(fixture);
     dari_client *client = fixture_connect(fixture, NULL);
+    di_connection *peer = raw_accept(listener);
     flying *all = make_flying(client, COUNT, 0);
     start_all(all, COUNT / 2);
     assert_int_equal(dari_client_dispatch(client), 0);
@@ -355,6 +363,7 @@ void a_client_closes_with_many(test_fixture *fixture)
         assert_int_equal(all[i].error, DARI_CLOSED);
         assert_int_equal(all[i].call.may_have_run, i < COUNT / 2);
     }
+    raw_close(peer);
     listener->ops->close(listener);
     free_flying(all, COUNT);
 }

@@ -25,6 +25,7 @@ const test_scheme schemes[] = {
     {.name = "tcp6", .address = "tcp://[::1]:0"},
     {.name = "udp4", .address = "udp://127.0.0.1:0", .datagrams = true},
     {.name = "udp6", .address = "udp://[::1]:0", .datagrams = true},
+    {.name = "shm", .address = "shm:%s/socket", .has_path = true, .meets = true},
 };
 const size_t scheme_count = sizeof schemes / sizeof *schemes;
 
@@ -259,6 +260,14 @@ static void await(test_fixture *fixture, const unsigned *counter, unsigned count
     assert_true(reached >= count);
 }
 
+unsigned fixture_entered(test_fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->lock);
+    unsigned entered = fixture->entered;
+    pthread_mutex_unlock(&fixture->lock);
+    return entered;
+}
+
 void fixture_await_entered(test_fixture *fixture, unsigned count)
 {
     await(fixture, &fixture->entered, count);
@@ -308,6 +317,13 @@ void raw_fill(di_listener *listener)
     assert_int_equal(errno, EAGAIN);
 }
 
+/* Goes on with a meeting, where the scheme has one: that is a part of receiving. */
+static void meet(di_connection *connection)
+{
+    if (connection->ops->arm)
+        connection->ops->receive(connection, 1);
+}
+
 di_connection *raw_accept(di_listener *listener)
 {
     di_connection *connection = NULL;
@@ -318,7 +334,7 @@ di_connection *raw_accept(di_listener *listener)
     return connection;
 }
 
-di_connection *raw_connect(test_fixture *fixture)
+di_connection *raw_connect_only(test_fixture *fixture)
 {
     const di_transport *transport;
     const char *rest;
@@ -331,20 +347,41 @@ di_connection *raw_connect(test_fixture *fixture)
     return connection;
 }
 
+di_connection *raw_connect(test_fixture *fixture)
+{
+    di_connection *connection = raw_connect_only(fixture);
+    if (!fixture->scheme->meets || !fixture->server)
+        return connection;
+    for (int turns = 0; turns < 3 && !fixture->running; turns++)
+        assert_true(dari_server_dispatch(fixture->server) >= 0);
+    if (fixture->running)
+        raw_await(connection, DI_WANTS_RECEIVE);
+    meet(connection);
+    return connection;
+}
+
 void raw_close(di_connection *connection)
 {
     connection->ops->close(connection);
 }
 
-void raw_send(di_connection *connection, const void *bytes, size_t size)
+static int queue(di_connection *connection, const void *bytes, size_t size)
 {
     uint8_t *room = NULL;
     assert_int_equal(connection->ops->reserve(connection, size, &room), 0);
     memcpy(room, bytes, size);
     connection->ops->commit(connection, size);
-    int flushed;
-    while ((flushed = connection->ops->flush(connection)) == DI_BLOCKED)
+    return connection->ops->flush(connection);
+}
+
+void raw_send(di_connection *connection, const void *bytes, size_t size)
+{
+    int flushed = queue(connection, bytes, size);
+    while (flushed == DI_BLOCKED) {
         raw_await(connection, DI_WANTS_SEND);
+        meet(connection);
+        flushed = connection->ops->flush(connection);
+    }
     assert_int_equal(flushed, DI_MOVED);
 }
 
@@ -392,7 +429,10 @@ bool raw_has(di_connection *connection)
 {
     size_t there;
     connection->ops->peek(connection, &there);
-    return there > 0 || connection->ops->receive(connection, 1) != DI_BLOCKED;
+    if (there > 0 || connection->ops->receive(connection, 1) != DI_BLOCKED)
+        return true;
+    assert_true(connection->ops->flush(connection) >= 0);
+    return false;
 }
 
 void raw_end(di_connection *connection)
@@ -406,27 +446,19 @@ void raw_end(di_connection *connection)
 
 size_t raw_send_some(di_connection *connection, const void *bytes, size_t size)
 {
-    const di_watch *in = &connection->watches[0], *out = &connection->watches[1];
-    ssize_t sent = in->to_send ? send(in->descriptor, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-                               : write(out->descriptor, bytes, size);
-    assert_true(sent > 0 || errno == EAGAIN);
-    return sent > 0 ? (size_t)sent : 0;
+    assert_true(queue(connection, bytes, size) >= 0);
+    size_t left = connection->ops->unsent(connection);
+    connection->ops->withdraw(connection, left);
+    return size - left;
 }
 
 size_t raw_read_some(di_connection *connection, void *bytes, size_t most)
 {
-    const di_watch *in = &connection->watches[0];
-    if (in->to_send) {
-        ssize_t got = recv(in->descriptor, bytes, most, MSG_DONTWAIT);
-        assert_true(got > 0 || (got < 0 && errno == EAGAIN));
-        return got > 0 ? (size_t)got : 0;
-    }
     size_t there;
-    const uint8_t *arrived = connection->ops->peek(connection, &there);
-    if (there == 0) {
+    connection->ops->peek(connection, &there);
+    if (there == 0)
         assert_true(connection->ops->receive(connection, 1) >= 0);
-        arrived = connection->ops->peek(connection, &there);
-    }
+    const uint8_t *arrived = connection->ops->peek(connection, &there);
     if (there > most)
         there = most;
     if (there) {
@@ -442,18 +474,31 @@ bool raw_ended(di_connection *connection)
     return !raw_read(connection, &byte, 1);
 }
 
+static uint8_t *make_record(const di_connection *connection, const void *body, size_t size,
+                            size_t *ret_size)
+{
+    size_t mark = connection->ops->keeps_boundaries ? 0 : 4;
+    uint8_t *record = malloc(size + mark + 1);
+    assert_non_null(record);
+    if (mark)
+        dari_put_u32(record, (uint32_t)size | 0x80000000u);
+    if (size)
+        memcpy(record + mark, body, size);
+    *ret_size = size + mark;
+    return record;
+}
+
 void raw_send_record(di_connection *connection, const void *body, size_t size)
 {
-    if (connection->ops->keeps_boundaries) {
-        raw_send(connection, body, size);
-        return;
-    }
-    uint8_t *record = malloc(size + 4);
-    assert_non_null(record);
-    dari_put_u32(record, (uint32_t)size | 0x80000000u);
-    if (size)
-        memcpy(record + 4, body, size);
-    raw_send(connection, record, size + 4);
+    uint8_t *record = make_record(connection, body, size, &size);
+    raw_send(connection, record, size);
+    free(record);
+}
+
+void raw_queue_record(di_connection *connection, const void *body, size_t size)
+{
+    uint8_t *record = make_record(connection, body, size, &size);
+    assert_true(queue(connection, record, size) >= 0);
     free(record);
 }
 

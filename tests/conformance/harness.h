@@ -26,6 +26,7 @@ typedef struct test_scheme {
     bool datagrams;      /* no connections, and messages may be lost */
     bool single;         /* an address has one connection, ever */
     bool forgets;        /* of a connection that ends before it is accepted nothing is left */
+    bool meets;          /* nothing is sent before the server has accepted the connection */
 } test_scheme;
 
 extern const test_scheme schemes[];
@@ -79,6 +80,8 @@ dari_client *fixture_connect(test_fixture *fixture, const dari_client_options *o
 /* Handlers wait between the two. */
 void fixture_close_gate(test_fixture *fixture);
 void fixture_open_gate(test_fixture *fixture);
+/* The calls that have reached a handler. */
+unsigned fixture_entered(test_fixture *fixture);
 /* Waits until `count` calls have reached a handler, or `count` lines the log. */
 void fixture_await_entered(test_fixture *fixture, unsigned count);
 void fixture_await_logged(test_fixture *fixture, unsigned count);
@@ -88,7 +91,10 @@ di_listener *raw_listen(test_fixture *fixture);
 /* Connecting waits from now on, perhaps after a few more. */
 void raw_fill(di_listener *listener);
 di_connection *raw_accept(di_listener *listener);
+/* Connects; to a server of the fixture so that calls can be sent. */
 di_connection *raw_connect(test_fixture *fixture);
+/* The same without the server. */
+di_connection *raw_connect_only(test_fixture *fixture);
 void raw_close(di_connection *connection);
 /* Waits until receive or send (enum di_wants) can go on, 10 s at most. */
 void raw_await(di_connection *connection, unsigned wants);
@@ -106,6 +112,8 @@ size_t raw_read_some(di_connection *connection, void *bytes, size_t most);
 bool raw_ended(di_connection *connection);
 /* Sends one record in a single fragment. */
 void raw_send_record(di_connection *connection, const void *body, size_t size);
+/* The same, but what has to wait goes with raw_has. */
+void raw_queue_record(di_connection *connection, const void *body, size_t size);
 /* Reads a record of a single fragment; returns its size. */
 size_t raw_read_record(di_connection *connection, void *body, size_t room);
 

@@ -93,8 +93,8 @@ void idempotent_calls_in_flight_are_repeated(test_fixture *fixture)
     fixture_close_gate(fixture);
     for (int i = 0; i < COUNT; i++)
         assert_int_equal(add_1_start(client, &(pair){i, 100}, &calls[i], take_sum, &sums[i]), 0);
-    assert_int_equal(dari_client_dispatch(client), 0);
-    fixture_await_entered(fixture, 1);
+    while (fixture_entered(fixture) == 0)
+        assert_true(dari_client_dispatch(client) >= 0);
     cut(client);
     fixture_open_gate(fixture);
     assert_int_equal(dari_client_wait(client, 20 * DARI_S), 0);
@@ -142,6 +142,8 @@ void repeated_calls_keep_their_order(test_fixture *fixture)
     assert_int_equal(dari_exchange_end(&reader, at + 4), 0);
     raw_close(peer);
     peer = raw_accept(listener);
+    while (!raw_has(peer))
+        assert_true(dari_client_dispatch(client) >= 0);
     for (int i = 0; i < COUNT; i++) {
         assert_int_equal(raw_read_record(peer, message, sizeof message), 48);
         assert_int_equal(dari_get_u32(message + 40), i);

@@ -480,14 +480,18 @@ void requests_are_asked_about(test_fixture *fixture)
     assert_int_equal(log.program, ECHO);
     assert_int_equal(log.version, 1);
     assert_int_equal(log.procedure, 0);
-    bool is_unix = strncmp(fixture->address, "unix:", 5) == 0;
     bool is_fifo = strncmp(fixture->address, "fifo:", 5) == 0;
-    if (is_unix || is_fifo) {
+    bool is_known =
+        strncmp(fixture->address, "tcp:", 4) != 0 && strncmp(fixture->address, "pipe:", 5) != 0;
+    if (is_known) {
+        char prefix[8];
+        snprintf(prefix, sizeof prefix, "%.*s:", (int)strcspn(fixture->address, ":"),
+                 fixture->address);
         assert_int_equal(log.peer_result, 0);
-        assert_int_equal(log.peer.pid, is_unix ? getpid() : 0);
+        assert_int_equal(log.peer.pid, is_fifo ? 0 : getpid());
         assert_int_equal(log.peer.uid, geteuid());
         assert_int_equal(log.peer.gid, getegid());
-        assert_string_equal(log.address, is_unix ? "unix:" : "fifo:");
+        assert_string_equal(log.address, prefix);
     } else {
         assert_int_equal(log.peer_result, DARI_SCHEME);
         assert_int_equal(

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* shm:NAME and shm:/path: where the two sides meet (shm_place.h), and who may. The rest is in
+ * shm_connection.h. */
+#include "transport/shm.h"
+
+#include "ipc/memory.h"
+#include "transport/failure.h"
+#include "transport/shm_connection.h"
+#include "transport/shm_place.h"
+#include "transport/stream.h"
+#include "transport/unix_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct di_shm_listener {
+    di_listener head;
+    di_text address;
+    di_unix_place place;
+    uint32_t ring_size;
+} di_shm_listener;
+
+/* The server gets what this process sends: it is this user, or root, or a user that is named. */
+static int check_server(int socket, uint32_t named, di_failure *failure)
+{
+    di_peer peer = {0};
+    di_unix_peer(socket, "", &peer);
+    if (!peer.has_process)
+        return di_fail(failure, DARI_PERMISSION, "the system does not say who the server is");
+    if (peer.uid != geteuid() && peer.uid != 0 && peer.uid != named)
+        return di_fail(failure, DARI_PERMISSION, "the server is another user's");
+    return 0;
+}
+
+/* What making a connection came to, in words. */
+static int told(int error, di_failure *failure)
+{
+    if (error == DARI_ERRNO || error == DARI_NO_MEMORY)
+        failure->system_error = errno;
+    return error;
+}
+
+static int shm_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
+                       di_connection **ret_connection, di_failure *failure)
+{
+    di_text path = {0};
+    int socket;
+    int error = di_shm_find_path(rest, false, &path, failure);
+    if (error == 0)
+        error = di_unix_connect(path.data, deadline, &socket, failure);
+    di_text_free(&path);
+    if (error < 0)
+        return error;
+    error = check_server(socket, options ? options->server_user : 0, failure);
+    if (error < 0) {
+        close(socket);
+        return error;
+    }
+    return told(di_shm_create_client(socket, ret_connection), failure);
+}
+
+/* What a connection needs beside its socket: a descriptor of the other process, and, for a moment,
+ * one of the memory. */
+#define SPARE_DESCRIPTORS 2
+
+/* Accepts a socket only where the system has the other descriptors too: otherwise the client waits
+ * in the queue. Returns as di_stream_accept. */
+static int accept_socket(int listening, int *ret_socket)
+{
+    int spare[SPARE_DESCRIPTORS];
+    int count = 0, result = DARI_ERRNO;
+    while (count < SPARE_DESCRIPTORS && (spare[count] = fcntl(listening, F_DUPFD_CLOEXEC, 0)) >= 0)
+        count++;
+    if (count == SPARE_DESCRIPTORS)
+        result = di_stream_accept(listening, ret_socket);
+    int cause = errno;
+    while (count > 0)
+        close(spare[--count]);
+    errno = cause;
+    return result;
+}
+
+static int shm_accept(di_listener *base, di_connection **ret_connection)
+{
+    di_shm_listener *listener = (di_shm_listener *)base;
+    int socket;
+    int result = accept_socket(base->descriptor, &socket);
+    if (result != DI_MOVED)
+        return result;
+    int error = di_shm_create_server(socket, listener->ring_size, ret_connection);
+    return error < 0 ? error : DI_MOVED;
+}
+
+static const char *shm_address(const di_listener *listener)
+{
+    return ((const di_shm_listener *)listener)->address.data;
+}
+
+/* Makes such memory once: what stands against that is known at once, and not by the first client.
+ */
+static int try_memory(size_t ring_size, di_failure *failure)
+{
+    const char *words = NULL;
+    int descriptor;
+    int error = di_memory_create(di_memory_page() + 2 * ring_size, &descriptor, &words);
+    if (error < 0) {
+        *failure = (di_failure){.system_error = errno, .words = words};
+        return error;
+    }
+    close(descriptor);
+    return 0;
+}
+
+static int shm_set_rings(di_listener *base, size_t size, di_failure *failure)
+{
+    di_shm_listener *listener = (di_shm_listener *)base;
+    if (size > DI_SHM_RING_SIZE_MAX) {
+        *failure = (di_failure){.words = "the rings are too large",
+                                .found = (int64_t)size,
+                                .allowed = (int64_t)DI_SHM_RING_SIZE_MAX};
+        return DARI_LIMIT;
+    }
+    size_t power = di_memory_page();
+    while (power < size)
+        power *= 2;
+    listener->ring_size = (uint32_t)power;
+    return try_memory(power, failure);
+}
+
+static void shm_close_listener(di_listener *base)
+{
+    di_shm_listener *listener = (di_shm_listener *)base;
+    di_unix_place_end(&listener->place, listener->head.descriptor);
+    di_text_free(&listener->address);
+    free(listener);
+}
+
+static const di_listener_ops shm_listener_ops = {
+    .accept = shm_accept,
+    .address = shm_address,
+    .set_rings = shm_set_rings,
+    .close = shm_close_listener,
+};
+
+static int start(di_shm_listener *listener, const char *rest, di_failure *failure)
+{
+    di_text path = {0};
+    int error = di_unix_place_init(&listener->place, failure);
+    di_text_format(&listener->address, "shm:%s", rest);
+    if (error == 0 && listener->address.failed)
+        error = DARI_NO_MEMORY;
+    if (error == 0)
+        error = di_shm_find_path(rest, true, &path, failure);
+    if (error == 0)
+        error =
+            di_unix_place_listen(&listener->place, path.data, &listener->head.descriptor, failure);
+    di_text_free(&path);
+    return error;
+}
+
+static int shm_listen(const char *rest, di_listener **ret_listener, di_failure *failure)
+{
+    di_shm_listener *listener = calloc(1, sizeof *listener);
+    if (!listener)
+        return DARI_NO_MEMORY;
+    listener->head = (di_listener){.ops = &shm_listener_ops, .descriptor = -1};
+    listener->ring_size = (uint32_t)DI_SHM_RING_SIZE;
+    int error = start(listener, rest, failure);
+    if (error < 0) {
+        shm_close_listener(&listener->head);
+        return error;
+    }
+    *ret_listener = &listener->head;
+    return 0;
+}
+
+const di_transport di_shm_transport = {
+    .prefix = "shm:",
+    .connect = shm_connect,
+    .listen = shm_listen,
+};
