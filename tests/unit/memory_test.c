@@ -192,7 +192,8 @@ static void huge_pages_are_refused(void **state)
 }
 
 /* Makes memory under a limit; returns what came of it, and checks that nothing is left open. */
-static int under(int resource, rlim_t limit, size_t size, const char **ret_words, int *ret_cause)
+static int under(__rlimit_resource_t resource, rlim_t limit, size_t size, const char **ret_words,
+                 int *ret_cause)
 {
     struct rlimit before, less;
     int descriptor = -1, probe = dup(0);
