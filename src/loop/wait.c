@@ -324,8 +324,9 @@ static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
 {
     di_connection *connection = client->channel.connection;
     struct pollfd descriptors[DI_WATCHES_MAX + 2];
-    if (wants && (di_client_spin(client, &client->spin, wake_time(self)) || client->broken ||
-                  (connection->ops->arm && !connection->ops->arm(connection))))
+    if (wants && connection->ops->arm &&
+        (di_client_spin(client, &client->spin, wake_time(self)) || client->broken ||
+         !connection->ops->arm(connection)))
         return wants;
     nfds_t count = wants ? di_watches_list(connection, wants, descriptors) : 0;
     if (self->bell >= 0)

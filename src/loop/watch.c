@@ -9,25 +9,18 @@ _Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLHUP == EPOLLHUP &
                    POLLERR == EPOLLERR,
                "events of poll are events of epoll");
 
-static short events_of(const di_watch *watch, unsigned wants)
-{
-    int events = (wants & DI_WANTS_RECEIVE ? watch->to_receive : 0) |
-                 (wants & DI_WANTS_SEND ? watch->to_send : 0);
-    return (short)events;
-}
-
 /* Whether a watch is in the epoll. The kernel tells of a hang-up unasked, and goes on telling: of
  * several descriptors those are left out that are not wanted. A lone one stays, and tells of the
  * end of all. */
 static bool is_in(const di_connection *connection, const di_watch *watch, unsigned wants)
 {
-    return connection->watch_count == 1 || events_of(watch, wants) != 0;
+    return connection->watch_count == 1 || di_watch_events(watch, wants) != 0;
 }
 
 static int control(int epoll, int operation, const di_watch *watch, unsigned wants,
                    epoll_data_t data)
 {
-    struct epoll_event event = {.events = (uint32_t)events_of(watch, wants), .data = data};
+    struct epoll_event event = {.events = (uint32_t)di_watch_events(watch, wants), .data = data};
     return epoll_ctl(epoll, operation, watch->descriptor, &event) < 0 ? DARI_ERRNO : 0;
 }
 
@@ -54,7 +47,7 @@ int di_watches_change(int epoll, const di_connection *connection, unsigned had, 
         const di_watch *watch = &connection->watches[i];
         bool was_in = is_in(connection, watch, had), is = is_in(connection, watch, wants);
         int operation = !was_in ? EPOLL_CTL_ADD : is ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-        if (events_of(watch, had) != events_of(watch, wants) &&
+        if (di_watch_events(watch, had) != di_watch_events(watch, wants) &&
             control(epoll, operation, watch, wants, data) < 0)
             return DARI_ERRNO;
     }
@@ -65,28 +58,4 @@ void di_watches_remove(int epoll, const di_connection *connection)
 {
     for (unsigned i = 0; i < connection->watch_count; i++)
         epoll_ctl(epoll, EPOLL_CTL_DEL, connection->watches[i].descriptor, NULL);
-}
-
-nfds_t di_watches_list(const di_connection *connection, unsigned wants, struct pollfd *ret_list)
-{
-    for (unsigned i = 0; i < connection->watch_count; i++) {
-        const di_watch *watch = &connection->watches[i];
-        short events = events_of(watch, wants);
-        ret_list[i] = (struct pollfd){.fd = events ? watch->descriptor : -1, .events = events};
-    }
-    return connection->watch_count;
-}
-
-unsigned di_watches_told(const di_connection *connection, unsigned wants, const struct pollfd *list)
-{
-    unsigned told = 0;
-    for (unsigned i = 0; i < connection->watch_count; i++) {
-        const di_watch *watch = &connection->watches[i];
-        int events = list[i].revents;
-        if (events & ~watch->to_send || events & watch->to_receive)
-            told |= DI_WANTS_RECEIVE;
-        if (events & (watch->to_send | POLLERR | POLLHUP))
-            told |= DI_WANTS_SEND;
-    }
-    return told & wants;
 }
