@@ -395,9 +395,12 @@ static void wait_for_loop(dari_client *client, uint64_t deadline)
     di_client_loop *loop = &client->loop;
     loop->waiting = true;
     loop->waiting_by = pthread_self();
-    if (!spins(client, deadline) && time_left(client) > 0) {
+    bool ready = spins(client, deadline);
+    bool sleeps = di_spin_is_over(&loop->spin);
+    if (!ready && (!sleeps || time_left(client) > 0)) {
         struct pollfd descriptor = {.fd = loop->descriptor, .events = POLLIN};
-        int milliseconds = di_poll_timeout(deadline < loop->until ? deadline : loop->until);
+        uint64_t until = deadline < loop->until ? deadline : loop->until;
+        int milliseconds = sleeps ? di_poll_timeout(until) : 0;
         pthread_mutex_unlock(&client->lock);
         poll(&descriptor, 1, milliseconds);
         pthread_mutex_lock(&client->lock);

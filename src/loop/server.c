@@ -216,6 +216,13 @@ int dari_server_intercept(dari_server *server, const dari_interceptor *intercept
     return 0;
 }
 
+void di_server_forget_events(dari_server *server, const void *watched)
+{
+    for (int i = 0; i < server->event_count; i++)
+        if (server->events[i].data.ptr == watched)
+            server->events[i].data.ptr = NULL;
+}
+
 void di_server_wake(dari_server *server)
 {
     int cause = errno;
@@ -432,11 +439,11 @@ static int wait_for_events(dari_server *server, struct epoll_event *events, int 
 {
     if (server->hot && milliseconds != 0) {
         uint64_t most = milliseconds < 0 ? UINT64_MAX : (uint64_t)milliseconds * DARI_MS;
-        if (di_hot_spin(server, most) || !di_hot_arm(server)) {
+        bool there = di_hot_spin(server, most);
+        if (there && ++server->hot_turns < DI_HOT_TURNS_MAX)
+            return 0;
+        if (there || !di_spin_is_over(&server->spin) || !di_hot_arm(server))
             milliseconds = 0;
-            if (++server->hot_turns < DI_HOT_TURNS_MAX)
-                return 0;
-        }
     }
     server->hot_turns = 0;
     return epoll_wait(server->epoll, events, DI_EVENTS_PER_TURN, milliseconds);
@@ -482,8 +489,12 @@ static int turn(dari_server *server, int milliseconds)
     server->now = server->clock = di_now();
     atomic_store_explicit(&server->here, pthread_self(), memory_order_relaxed);
     /* In this order: serving may close sessions, of which events must not speak any more. */
+    server->events = events;
+    server->event_count = count;
     for (int i = 0; i < count; i++)
-        handle_event(server, &events[i]);
+        if (events[i].data.ptr)
+            handle_event(server, &events[i]);
+    server->event_count = 0;
     heed(server);
     do_what_is_due(server);
     server->dispatching = false;

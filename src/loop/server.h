@@ -185,6 +185,8 @@ struct dari_server {
     _Atomic uint64_t finish_at; /* the deadline of finishing */
     atomic_bool running;        /* in dari_server_run, which takes the stop */
     bool finishing;
+    struct epoll_event *events; /* of this turn */
+    int event_count;
     di_session *heeding; /* sessions that called the loop in this turn */
     bool dispatching;
 
@@ -260,6 +262,8 @@ void di_server_trim_later(dari_server *server);
  * server->lock, under which the descriptor is closed. */
 void di_server_wake(dari_server *server);
 void di_server_reference_drop(dari_server *server);
+/* What is watched by several descriptors is gone: the other events of this turn are not for it. */
+void di_server_forget_events(dari_server *server, const void *watched);
 
 /* Whether this thread is the loop's: the one of the last turn. */
 static inline bool di_server_is_here(const dari_server *server)

@@ -113,6 +113,7 @@ void di_session_close(dari_server *server, di_session *session)
     bool forked = di_forked(&server->guard);
     make_unready(server, session);
     di_hot_remove(session);
+    di_server_forget_events(server, session);
     if (session->previous)
         session->previous->next = session->next;
     else

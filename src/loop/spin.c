@@ -43,22 +43,30 @@ static unsigned skips_after(unsigned misses)
 
 bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, uint64_t most_ns)
 {
-    bool latency = spin->policy == DARI_SPIN_LATENCY;
-    uint64_t limit = latency ? DI_SPIN_LATENCY_NS : DI_SPIN_NS;
-    if (look(argument))
+    if (look(argument)) {
+        spin->rounds = 0;
         return true;
+    }
     if (spin->policy == DARI_SPIN_NEVER)
         return false;
     if (spin->skips > 0) {
         spin->skips--;
         return false;
     }
-    if (look_for(look, argument, most_ns < limit ? most_ns : limit)) {
-        spin->misses = 0;
+    if (look_for(look, argument, most_ns < DI_SPIN_NS ? most_ns : DI_SPIN_NS)) {
+        spin->misses = spin->rounds = 0;
         return true;
     }
     spin->misses++;
-    if (!latency && spin->misses >= MISSES)
+    if (spin->policy != DARI_SPIN_LATENCY && spin->misses >= MISSES)
         spin->skips = skips_after(spin->misses);
     return false;
+}
+
+bool di_spin_is_over(di_spin *spin)
+{
+    if (spin->policy == DARI_SPIN_LATENCY && ++spin->rounds < DI_SPIN_ROUNDS)
+        return false;
+    spin->rounds = 0;
+    return true;
 }

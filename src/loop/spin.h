@@ -15,8 +15,8 @@
 
 /* The longest spin: what waking a process on another processor costs. */
 #define DI_SPIN_NS UINT64_C(50000)
-/* With DARI_SPIN_LATENCY. */
-#define DI_SPIN_LATENCY_NS UINT64_C(10000000)
+/* With DARI_SPIN_LATENCY as many in a row, between which one looks what else there is: 10 ms. */
+#define DI_SPIN_ROUNDS 200u
 /* The most waits without spinning in a row. */
 #define DI_SPIN_SKIPS_MAX 1024u
 
@@ -24,9 +24,14 @@ typedef struct di_spin {
     enum dari_spin policy;
     unsigned misses; /* spins in a row that found nothing */
     unsigned skips;  /* waits that are still to be left out */
+    unsigned rounds; /* of DARI_SPIN_LATENCY in a row */
 } di_spin;
 
 /* Looks until `look` says true, for `most_ns` at most. Returns whether it did. */
 bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, uint64_t most_ns);
+
+/* Whether to sleep, after a spin that found nothing; otherwise one looks what else there is, and
+ * spins again. */
+bool di_spin_is_over(di_spin *spin);
 
 #endif

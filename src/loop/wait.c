@@ -324,17 +324,21 @@ static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
 {
     di_connection *connection = client->channel.connection;
     struct pollfd descriptors[DI_WATCHES_MAX + 2];
-    if (wants && connection->ops->arm &&
-        (di_client_spin(client, &client->spin, wake_time(self)) || client->broken ||
-         !connection->ops->arm(connection)))
-        return wants;
+    bool sleeps = true;
+    if (wants && connection->ops->arm) {
+        if (di_client_spin(client, &client->spin, wake_time(self)) || client->broken)
+            return wants;
+        sleeps = di_spin_is_over(&client->spin);
+        if (sleeps && !connection->ops->arm(connection))
+            return wants;
+    }
     nfds_t count = wants ? di_watches_list(connection, wants, descriptors) : 0;
     if (self->bell >= 0)
         descriptors[count++] = (struct pollfd){.fd = self->bell, .events = POLLIN};
     if (self->cancel)
         descriptors[count++] = (struct pollfd){.fd = self->cancel->descriptor, .events = POLLIN};
     pthread_mutex_unlock(&client->lock);
-    int ready = poll(descriptors, count, di_poll_timeout(wake_time(self)));
+    int ready = poll(descriptors, count, sleeps ? di_poll_timeout(wake_time(self)) : 0);
     int cause = ready < 0 ? errno : 0;
     pthread_mutex_lock(&client->lock);
     silence(self);

@@ -132,14 +132,24 @@ static void serve(const stage *self, int ready)
     _exit(2);
 }
 
+/* Forks a child, which dies of a fault of its own instead of going on with the tests. */
+static pid_t fork_child(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    for (size_t i = 0; pid == 0 && i < sizeof faults / sizeof *faults; i++)
+        signal(faults[i], SIG_DFL);
+    return pid;
+}
+
 /* Forks a server; `traced`: it is to be killed at an instruction. */
 static pid_t start_server(const stage *self, bool traced)
 {
     int ready[2];
     char byte;
     assert_int_equal(pipe(ready), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
+    pid_t pid = fork_child();
     if (pid == 0) {
         close(ready[0]);
         if (traced)
@@ -229,8 +239,7 @@ static void be_victim(const stage *self)
 /* A client that stands before its step 0: connecting, 1: a call. */
 static pid_t start_victim(const stage *self, int step)
 {
-    pid_t pid = fork();
-    assert_true(pid >= 0);
+    pid_t pid = fork_child();
     if (pid == 0)
         be_victim(self);
     assert_true(trace_await_stop(pid));
@@ -301,8 +310,7 @@ static void call_until_closed(const stage *self)
 
 static pid_t start_caller(const stage *self)
 {
-    pid_t pid = fork();
-    assert_true(pid >= 0);
+    pid_t pid = fork_child();
     if (pid == 0)
         call_until_closed(self);
     return pid;
@@ -361,8 +369,7 @@ static void call_for_ever(const stage *self)
 
 static pid_t start_load(const stage *self)
 {
-    pid_t pid = fork();
-    assert_true(pid >= 0);
+    pid_t pid = fork_child();
     if (pid == 0)
         call_for_ever(self);
     return pid;
@@ -403,8 +410,7 @@ static void a_client_that_forked_is_killed(void **state)
     pid_t child;
     begin_stage(&self, *state);
     assert_int_equal(pipe(told), 0);
-    pid_t victim = fork();
-    assert_true(victim >= 0);
+    pid_t victim = fork_child();
     if (victim == 0) {
         dari_client *client = connect_to(&self);
         if (!client || add_once(client) < 0)
@@ -432,6 +438,8 @@ static void a_client_that_forked_is_killed(void **state)
 
 static const kill_case cases[] = {
     {"unix", "unix:%s/socket", DARI_SPIN_BALANCED, false},
+    {"shm, spinning", "shm:%s/memory", DARI_SPIN_LATENCY, true},
+    {"shm, sleeping", "shm:%s/memory", DARI_SPIN_NEVER, true},
 };
 
 #define CASE_COUNT (sizeof cases / sizeof *cases)

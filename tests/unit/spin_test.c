@@ -67,14 +67,14 @@ static void the_time_that_is_given_is_kept(void **state)
     di_spin self = {.policy = DARI_SPIN_LATENCY};
     uint64_t shortest = UINT64_MAX;
     /* A process may be made to wait for long, but hardly each time. */
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 20; i++) {
         uint64_t begin = di_now();
-        assert_false(di_spin_until(&self, look, &it, 1000000));
+        assert_false(di_spin_until(&self, look, &it, 20000));
         uint64_t took = di_now() - begin;
-        assert_true(took >= 1000000);
+        assert_true(took >= 20000);
         shortest = took < shortest ? took : shortest;
     }
-    assert_true(shortest < DI_SPIN_LATENCY_NS);
+    assert_true(shortest < DI_SPIN_NS);
 }
 
 static void spins_for_nothing_become_rare(void **state)
@@ -108,6 +108,19 @@ static void latency_never_leaves_out(void **state)
     }
 }
 
+static void latency_sleeps_after_many_rounds(void **state)
+{
+    (void)state;
+    di_spin self = {.policy = DARI_SPIN_LATENCY};
+    for (int again = 0; again < 2; again++) {
+        for (unsigned i = 1; i < DI_SPIN_ROUNDS; i++)
+            assert_false(di_spin_is_over(&self));
+        assert_true(di_spin_is_over(&self));
+    }
+    self.policy = DARI_SPIN_BALANCED;
+    assert_true(di_spin_is_over(&self));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -117,6 +130,7 @@ int main(void)
         cmocka_unit_test(the_time_that_is_given_is_kept),
         cmocka_unit_test(spins_for_nothing_become_rare),
         cmocka_unit_test(latency_never_leaves_out),
+        cmocka_unit_test(latency_sleeps_after_many_rounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
