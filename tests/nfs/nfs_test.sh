@@ -156,9 +156,10 @@ check_death() {
     check "$via: a new server serves" same large "$out"
 }
 
-# Begins to put a file that takes a while, and returns once a part of it has been written. Fills in client.
+# Begins to put a file that takes much longer than this test looks on, and returns once a part of it has been
+# written. Fills in client.
 begin_put() {
-    truncate -s 512M local
+    truncate -s 4G local
     : >"$export/all/new"
     tail -c +1 -f "$export/all/new" 2>/dev/null | head -c 1 >/dev/null &
     written=$!
@@ -218,7 +219,8 @@ check_death "udp://127.0.0.1: READ: "
 check_restart_in_put
 
 if [ -n "${DARI_ALL-}" ]; then
-    run script -qec "'$nfs' put tcp://127.0.0.1 large '$export/all/large'" /dev/null
+    truncate -s 512M local
+    run script -qec "'$nfs' put tcp://127.0.0.1 local '$export/all/new'" /dev/null
     check "a bar on a terminal" says "MB/s" "###"
 fi
 
