@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Several WRITEs in flight, of data that the server need not make safe before it answers; at the
  * end one COMMIT for all. The server's verifier tells whether it has restarted in between, and so
- * may have lost what was not safe yet. */
+ * may have lost what was not safe yet: then all is sent again. */
 #include "transfer.h"
 #include "words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* How often a file is sent to a server that restarts each time. */
+#define ROUNDS_MAX 3
 
 typedef struct file_writing file_writing;
 
@@ -28,19 +32,17 @@ struct file_writing {
     uint8_t *buffer; /* of one piece: it is free again once a call has started */
     int input;
     nfs_progress *progress;
-    bool has_verifier;
+    bool has_verifier, lost; /* lost: the verifier has changed */
     nfs_verifier verifier;
     int status; /* 0, or -1 with words said */
 };
 
-static int check_verifier(file_writing *writing, const nfs_verifier verifier)
+static void check_verifier(file_writing *writing, const nfs_verifier verifier)
 {
     if (writing->has_verifier && memcmp(writing->verifier, verifier, sizeof(nfs_verifier)) != 0)
-        return fail(writing->path, "the server has restarted meanwhile and may have lost a part: "
-                                   "put the file again");
+        writing->lost = true;
     memcpy(writing->verifier, verifier, sizeof(nfs_verifier));
     writing->has_verifier = true;
-    return 0;
 }
 
 /* Reads exactly what the piece needs. */
@@ -79,7 +81,7 @@ static void send_next(write_piece *piece)
 {
     file_writing *writing = piece->writing;
     uint64_t left = writing->size - writing->next;
-    if (left == 0 || writing->status < 0)
+    if (left == 0 || writing->status < 0 || writing->lost)
         return;
     piece->offset = writing->next;
     piece->left = left < writing->piece_size ? (uint32_t)left : writing->piece_size;
@@ -96,7 +98,8 @@ static int take_count(write_piece *piece, const write_done *done)
     piece->offset += done->count;
     piece->left -= done->count;
     progress_add(writing->progress, done->count);
-    return check_verifier(writing, done->verifier);
+    check_verifier(writing, done->verifier);
+    return 0;
 }
 
 static void landed(void *user, const write_result *result, dari_call *call)
@@ -129,7 +132,24 @@ static int commit(file_writing *writing)
         return fail_call(call);
     if (result.status != NFS_OK)
         return fail_nfs(writing->path, result.status);
-    return check_verifier(writing, result.u.committed.verifier);
+    check_verifier(writing, result.u.committed.verifier);
+    return 0;
+}
+
+/* Sends the whole file, and has it made safe. */
+static int write_all(file_writing *writing, unsigned in_flight)
+{
+    writing->next = 0;
+    writing->progress->done = 0;
+    writing->has_verifier = writing->lost = false;
+    for (unsigned i = 0; i < in_flight; i++)
+        send_next(&writing->pieces[i]);
+    int waited = dari_client_wait(writing->session->nfs, UINT64_MAX);
+    if (waited < 0 && writing->status == 0)
+        writing->status = fail(writing->path, dari_error_text(waited));
+    if (writing->status < 0 || writing->lost)
+        return writing->status;
+    return commit(writing);
 }
 
 int write_file(nfs_session *session, const char *path, const kept_handle *file, int input,
@@ -148,15 +168,17 @@ int write_file(nfs_session *session, const char *path, const kept_handle *file, 
                             .progress = progress};
     if (!writing.buffer)
         return fail_here(path);
-    for (unsigned i = 0; i < plan.in_flight; i++) {
+    for (unsigned i = 0; i < plan.in_flight; i++)
         writing.pieces[i].writing = &writing;
-        send_next(&writing.pieces[i]);
+    int status = write_all(&writing, plan.in_flight);
+    for (int round = 1; status == 0 && writing.lost && round < ROUNDS_MAX; round++) {
+        fprintf(stderr, "nfs: %s: the server has restarted: all is sent again\n", path);
+        status = write_all(&writing, plan.in_flight);
     }
-    int waited = dari_client_wait(session->nfs, UINT64_MAX);
-    if (waited < 0 && writing.status == 0)
-        writing.status = fail(path, dari_error_text(waited));
+    if (status == 0 && writing.lost)
+        status = fail(path, "the server restarts again and again, and may have lost a part");
     for (unsigned i = 0; i < plan.in_flight; i++)
         dari_call_end(&writing.pieces[i].call);
     free(writing.buffer);
-    return writing.status < 0 ? -1 : commit(&writing);
+    return status;
 }
