@@ -125,6 +125,15 @@
     X(many_calls_wait_for_their_caller)        \
     X(many_calls_in_the_loop_call_back)        \
     X(calls_to_a_peer_that_reads_nothing)      \
+    X(a_stop_ends_the_wait_for_all)            \
+    X(a_child_calls_neither_way)               \
+    X(answers_stay_on_their_connection)        \
+    X(calls_of_lost_connections_are_dropped)   \
+    X(calls_beyond_the_limit_are_refused)      \
+    X(calls_beyond_all_limits_are_refused)     \
+    X(refusals_that_nobody_reads_are_limited)  \
+    X(limits_of_a_client_that_serves)          \
+    X(who_waits_for_a_peer_is_not_idle)        \
     X(a_server_comes_back)                     \
     X(a_call_right_after_the_loss)             \
     X(calls_wait_for_the_server)               \
