@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -205,14 +206,25 @@ static void look_for_cancels(dari_client *client)
             di_flights_cancel(client, events[i].data.fd);
 }
 
+static void yield_to_receiver(dari_client *client)
+{
+    pthread_mutex_unlock(&client->lock);
+    sched_yield();
+    pthread_mutex_lock(&client->lock);
+}
+
 /* A flight whose reply has arrived, and lies in the connection; or NULL. Receives at most once. */
 static di_flight *next_in_place(dari_client *client, bool *received)
 {
     di_flights *flights = &client->flights;
     /* A thread that waits for the descriptor alone would not learn that its reply is there. */
     bool blind = client->receiver && client->receiver->bell < 0;
-    if (client->over || client->held || client->broken || blind)
+    if (client->over || client->held || client->broken || blind) {
+        /* Its descriptor is this one's too, which tells until that thread has received. */
+        if (blind)
+            yield_to_receiver(client);
         return NULL;
+    }
     client->landing = true;
     di_client_hand_out(client);
     if (!flights->in_place && !*received && !client->broken) {

@@ -33,6 +33,8 @@ bool di_caller_leave(dari_client *client);
 void di_caller_take(di_session *session, const di_message *message);
 /* The session has room for messages, again. */
 void di_caller_room(di_session *session);
+/* The peer sends no more, though it may get the rest of its replies: no call is answered. */
+void di_caller_deaf(di_session *session);
 /* The session's connection is closed. */
 void di_caller_lost(di_session *session);
 /* Whether calls of the session's client wait for answers. */

@@ -204,7 +204,7 @@ int dari_request_client(dari_request *request, dari_client **ret_client)
     if (error < 0)
         return error;
     pthread_mutex_lock(&session->lock);
-    bool there = session->channel.connection != NULL;
+    bool there = session->channel.connection && !session->deaf;
     bool late = session->caller != NULL;
     if (there && !late)
         session->caller = client;
@@ -358,6 +358,18 @@ bool di_caller_waits(di_session *session)
     return waits;
 }
 
+void di_caller_deaf(di_session *session)
+{
+    dari_client *client = hold_caller(session);
+    if (!client)
+        return;
+    pthread_mutex_lock(&client->lock);
+    di_client_break(client, DARI_CLOSED, 0);
+    pthread_mutex_unlock(&client->lock);
+    di_client_feed(client, NULL);
+    di_client_reference_drop(client);
+}
+
 void di_caller_lost(di_session *session)
 {
     dari_server *server = session->server;
@@ -369,14 +381,7 @@ void di_caller_lost(di_session *session)
             di_session_reference_drop(session);
         return;
     }
-    dari_client *client = hold_caller(session);
-    if (client) {
-        pthread_mutex_lock(&client->lock);
-        di_client_break(client, DARI_CLOSED, 0);
-        pthread_mutex_unlock(&client->lock);
-        di_client_feed(client, NULL);
-        di_client_reference_drop(client);
-    }
+    di_caller_deaf(session);
     pthread_mutex_lock(&server->lock);
     bool timed = stop_timer(session);
     pthread_mutex_unlock(&server->lock);

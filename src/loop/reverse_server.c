@@ -202,13 +202,29 @@ uint64_t di_reverse_services_timeout_ns(const dari_server *server)
     return least;
 }
 
+/* Calls that have come by the connection will not be answered: who made them is told so. */
+static void break_client(dari_client *client, int error)
+{
+    pthread_mutex_lock(&client->lock);
+    di_client_break(client, error, 0);
+    pthread_mutex_unlock(&client->lock);
+}
+
 /* Makes a session of the inlet, and serves it. */
 static void open_session(dari_server *server, di_inlet *inlet)
 {
     dari_client *client = inlet->client;
-    if (server->finishing || di_session_create(server, &inlet->head, client->address, false) < 0) {
-        if (server->finishing)
-            di_inlet_close(inlet);
+    if (server->finishing) {
+        di_inlet_close(inlet);
+        return;
+    }
+    pthread_mutex_lock(&client->lock);
+    bool lost = inlet->lost;
+    pthread_mutex_unlock(&client->lock);
+    int error = di_session_create(server, &inlet->head, client->address, false);
+    if (error < 0) {
+        if (!lost)
+            break_client(client, error);
         return;
     }
     di_session *session = server->sessions;

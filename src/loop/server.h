@@ -116,6 +116,7 @@ typedef struct di_session {
     bool reverse; /* calls come to a client of this process: its connection is the client's */
     bool serving; /* the loop serves it just now, and will send */
     dari_client *caller;      /* that calls over this session, or NULL: under lock */
+    bool deaf;                /* under lock: no answers come to it any more */
     atomic_bool called_over;  /* there is one, or was */
     atomic_bool caller_waits; /* for room in the output */
     di_timer caller_timer;    /* when its calls are looked at, if `caller_timed`: under */

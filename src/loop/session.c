@@ -283,11 +283,15 @@ void di_session_serve(dari_server *server, di_session *session)
     int error = served < 0 ? served : flushed < 0 ? flushed : session->broken;
     if (error == 0)
         error = settle(server, session, served, &over);
+    bool deafens = session->ended && served == SERVED_ALL && !session->deaf;
+    session->deaf |= deafens;
     bool has_room = atomic_load(&session->caller_waits) && !is_full(server, session);
     session->serving = false;
     di_session_give_output(session, locked);
     if (has_room)
         di_caller_room(session);
+    if (deafens && atomic_load(&session->called_over))
+        di_caller_deaf(session);
     if (error < 0)
         fail(server, session, error);
     else if (over)

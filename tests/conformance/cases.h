@@ -127,6 +127,7 @@
     X(calls_to_a_peer_that_reads_nothing)      \
     X(a_stop_ends_the_wait_for_all)            \
     X(a_child_calls_neither_way)               \
+    X(a_caller_that_sends_no_more)             \
     X(answers_stay_on_their_connection)        \
     X(calls_of_lost_connections_are_dropped)   \
     X(calls_beyond_the_limit_are_refused)      \

@@ -245,6 +245,24 @@ static void check_sum(di_connection *peer, uint32_t xid)
     assert_int_equal(dari_get_u32(reply), xid);
 }
 
+/* Its answer will not come, but it may still get its own. */
+void a_caller_that_sends_no_more(test_fixture *fixture)
+{
+    uint8_t message[64];
+    fixture->handlers = &callers;
+    fixture->options.workers = 1;
+    fixture_serve(fixture);
+    di_connection *peer = raw_connect(fixture);
+    send_add(peer, 1);
+    assert_int_equal(raw_read_record(peer, message, sizeof message), 48);
+    raw_end(peer);
+    assert_int_equal(raw_read_record(peer, message, sizeof message), 24);
+    assert_int_equal(dari_get_u32(message), 1);
+    assert_int_equal(dari_get_u32(message + 20), 5);
+    assert_true(raw_ended(peer));
+    raw_close(peer);
+}
+
 /* Calls until a connection lasts. */
 static void *call_again(void *argument)
 {

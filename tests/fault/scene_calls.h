@@ -32,6 +32,13 @@ void scene_shared(test_scene *scene);
 void *scene_partner(void *scene); /* the other thread of scene_shared */
 void scene_connect(test_scene *scene);
 
+/* Both ways: the caller's server and its thread, before the plan; the end of them; the handlers of
+ * the other side. */
+void begin_home(test_scene *scene);
+void scene_both_ways(test_scene *scene);
+void end_home(test_scene *scene);
+extern const echo_1_handlers both_ways_handlers;
+
 /* The connection is lost, and made again. */
 void scene_lost_call(test_scene *scene);
 void scene_lost_flight(test_scene *scene);

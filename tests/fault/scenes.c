@@ -35,6 +35,9 @@ const scene_kind scene_kinds[SCENES] = {
                        .run = scene_connect,
                        .servers = IN(SERVER_LOOP) | IN(SERVER_WORKERS),
                        .connects = true},
+    [SCENE_BOTH_WAYS] = {.name = "both ways",
+                         .run = scene_both_ways,
+                         .servers = IN(SERVER_LOOP) | IN(SERVER_WORKERS)},
     [SCENE_LOST_CALL] = {.name = "lost call",
                          .run = scene_lost_call,
                          .servers = IN_THREADS,
@@ -142,6 +145,8 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
     unsigned calls;
     test_scene *scene =
         set_stage(kind, server, scheme, plan, harmless && !hides_the_loss(kind, plan));
+    if (kind->run == scene_both_ways)
+        scene->fixture.handlers = &both_ways_handlers;
     di_connection *other = raise_server(scene);
     if (!kind->connects)
         scene->client = fixture_connect(&scene->fixture,
@@ -152,6 +157,8 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
     start_answerer(scene);
     if (kind->run == scene_shared)
         pthread_create(&scene->partner, NULL, scene_partner, scene);
+    if (kind->run == scene_both_ways)
+        begin_home(scene);
     fault_begin(plan);
     kind->run(scene);
     unsigned struck = fault_end(&calls);
@@ -163,6 +170,8 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
     }
     if (scene->client)
         await_attempt(scene->client);
+    if (scene->home)
+        end_home(scene);
     dari_client_close(scene->client);
     end_answerer(scene);
     clear_stage(scene);

@@ -40,6 +40,8 @@ struct test_scene {
     pthread_t answerer, partner;
     bool partner_goes;
     int partner_error;
+    dari_server *home; /* answers what comes to the client */
+    bool calls_back;   /* handlers do */
 };
 
 /* What calls carry: a pattern, once a stage was set. */

@@ -158,6 +158,12 @@ static void connecting(void **state)
     fail_all(&scene_kinds[SCENE_CONNECT]);
 }
 
+static void calls_both_ways(void **state)
+{
+    (void)state;
+    fail_all(&scene_kinds[SCENE_BOTH_WAYS]);
+}
+
 static void a_call_connects_again(void **state)
 {
     (void)state;
@@ -200,6 +206,7 @@ int main(void)
         cmocka_unit_test(calls_that_can_be_cancelled),
         cmocka_unit_test(a_shared_client),
         cmocka_unit_test(connecting),
+        cmocka_unit_test(calls_both_ways),
         cmocka_unit_test(a_call_connects_again),
         cmocka_unit_test(calls_are_kept),
         cmocka_unit_test(calls_are_repeated),
