@@ -333,7 +333,7 @@ static test_ending waited;
 
 static int wait_for_peer(dari_request *request)
 {
-    waited = (test_ending){.call.deadline_ns = 200 * DARI_MS};
+    waited = (test_ending){.call.deadline_ns = 750 * DARI_MS};
     assert_int_equal(dari_request_client(request, &waiting), 0);
     start_ending(&waited, waiting);
     return 0;
@@ -344,7 +344,7 @@ static const echo_1_handlers waiters = {.nothing = wait_for_peer};
 /* The connection is not idle until that has ended. */
 void who_waits_for_a_peer_is_not_idle(test_fixture *fixture)
 {
-    fixture->options.idle_ns = 20 * DARI_MS;
+    fixture->options.idle_ns = 250 * DARI_MS;
     fixture->handlers = &waiters;
     fixture_serve(fixture);
     dari_client *client = fixture_connect(fixture, NULL);
