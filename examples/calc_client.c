@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* calc-client ADDRESS A B: has the server there add two numbers. */
+/* calc-client ADDRESS A B: has the server there add two numbers. "exec:calc-server pipe:0,1" starts
+ * it. */
 #include "calc.h"
 
 #include <dari/dari.h>
@@ -18,7 +19,8 @@ int main(int argc, char **argv)
 
     dari_call call = DARI_CALL(.deadline_ns = 5 * DARI_S);
     dari_client *client = NULL;
-    int status = dari_connect(argv[1], &(dari_client_options){.call = &call}, &client);
+    const dari_client_options options = {.call = &call, .exec.allowed = true};
+    int status = dari_connect(argv[1], &options, &client);
     if (status == 0)
         status = add_1(client, &numbers, &sum, &call);
     if (status == 0)

@@ -78,7 +78,8 @@ int main(int argc, char **argv)
 
     dari_call call = DARI_CALL(.deadline_ns = 5 * DARI_S);
     dari_client *client = NULL;
-    if (dari_connect(argv[1], &(dari_client_options){.call = &call}, &client) == 0)
+    const dari_client_options options = {.call = &call, .exec.allowed = true};
+    if (dari_connect(argv[1], &options, &client) == 0)
         small_time = measure(client, &call, &large, small_call, SMALL_CALLS);
     if (small_time > 0) {
         while (large_call(client, &call, &large) == DARI_LIMIT && large.size > 1)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* calc-server ADDRESS...: serves calc.x at every address, until SIGINT or SIGTERM. Prints each
- * address as a client writes it, with the port that the system chose. */
+ * address as a client writes it, with the port that the system chose. "pipe:0,1" are its standard
+ * input and output: it ends with them. */
 #include "calc.h"
 
 #include <dari/dari.h>
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 static int add(dari_request *request, const pair *arg, int32_t *ret)
 {
@@ -51,7 +53,8 @@ static int serve(int count, char **addresses)
             fprintf(stderr, "calc-server: %s\n", dari_server_message(server));
             return 1;
         }
-        printf("%s\n", dari_server_address(server, (size_t)i));
+        if (strncmp(addresses[i], "pipe:", 5) != 0)
+            printf("%s\n", dari_server_address(server, (size_t)i));
     }
     fflush(stdout);
     int status = dari_server_run(server);

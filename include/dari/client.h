@@ -94,6 +94,18 @@ typedef struct dari_tcp_options {
                                  system does it, some 15 minutes */
 } dari_tcp_options;
 
+/* A program whose connection is closed has that long to end by itself: 5 s. */
+#define DARI_EXEC_GRACE_DEFAULT_NS (5 * DARI_S)
+
+/* Of a program that an "exec:" address starts; ignored by the other schemes. */
+typedef struct dari_exec_options {
+    bool allowed;        /* without it connecting to such an address fails with DARI_PERMISSION */
+    bool keeps_standard; /* the program's standard input and output stay what they are here: it
+                            talks over descriptors 3 and 4, and serves the address that DARI_PIPE in
+                            its environment has */
+    uint64_t grace_ns;   /* 0: DARI_EXEC_GRACE_DEFAULT_NS; UINT64_MAX: it is never killed */
+} dari_exec_options;
+
 /* A zeroed structure means the defaults. */
 typedef struct dari_client_options {
     uint64_t deadline_ns; /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
@@ -105,6 +117,7 @@ typedef struct dari_client_options {
                              DARI_DECODE_BUDGET_DEFAULT */
     uint32_t accept;      /* enum dari_accept: what is tolerated in results */
     dari_tcp_options tcp;
+    dari_exec_options exec;
     const char *rpcbind; /* the address of the rpcbind that is asked where the client's address
                             has no port; NULL: port 111 of the host */
     const struct dari_interface *interface; /* what will be called, "&calc_1_interface"; NULL: the
@@ -126,9 +139,9 @@ typedef struct dari_client_options {
 } dari_client_options;
 
 /* Connects to `address`: "unix:/path", "unix:@name", "shm:name", "shm:/path", "pipe:IN,OUT"
- * (pipe.h), "tcp://host[:port]", "udp://host[:port]". `options` may be NULL and is not kept. The
- * caller closes the client. A look-up of a name that outlives its deadline ends in the background,
- * in a thread that nobody waits for.
+ * (pipe.h), "exec:PROGRAM ARGS", "tcp://host[:port]", "udp://host[:port]". `options` may be NULL and
+ * is not kept. The caller closes the client. A look-up of a name that outlives its deadline ends in
+ * the background, in a thread that nobody waits for.
  *
  * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
  * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket
@@ -146,6 +159,32 @@ typedef struct dari_client_options {
  * DARI_NO_MEMORY, DARI_IN_USE (reserved ports); without a port DARI_NOT_REGISTERED (fault.found and
  * fault.allowed of the context are the program and version) and DARI_RPCBIND. */
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client);
+
+/* Starts a program, and connects to it: arguments[0], which is looked for in PATH where it has no
+ * slash, with these arguments, ended by NULL. It serves "pipe:0,1" (pipe.h), which DARI_PIPE in its
+ * environment says too. The same as dari_connect with options->exec.allowed and the address
+ * "exec:PROGRAM ARGS", where no shell reads the arguments: they are what lies between spaces, and a
+ * backslash in one is written \\, a space \s, an argument of no bytes \e.
+ *
+ * Connecting does not wait for the program to be ready: calls do. Its standard error, environment,
+ * directory and rights are those of this process, with default signals, and of descriptors it has
+ * the standard ones and those it talks by, no others. That it has died is known at once, however
+ * many children of its own keep the pipes open; the next call starts it anew, unless
+ * options->no_reconnect.
+ *
+ * Closing the client closes the pipes and does not wait. The program learns of it by the end of its
+ * input, upon which dari_server_run returns, and is killed after options->exec.grace_ns. Its status
+ * is collected by the library, in a thread that lasts as long as the program: no zombie stays, even
+ * where nobody uses the client. A program that outlives this process is not killed.
+ *
+ * The program is a child like others: SIGCHLD comes when it ends. Where the application ignores
+ * that, or waits for any child and so collects the status, nothing is lost but the status; the
+ * library collects none but its own.
+ *
+ * Errors: those of dari_connect; DARI_ADDRESS where there is no such program, DARI_PERMISSION where
+ * it may not be executed, DARI_INVALID. */
+int dari_connect_program(char *const arguments[], const dari_client_options *options,
+                         dari_client **ret_client);
 
 /* Calls procedure 0 of a program, which every server answers (RFC 5531, section 12.1). */
 int dari_client_ping(dari_client *client, uint32_t program, uint32_t version, dari_call *call);

@@ -30,7 +30,12 @@ static di_connect_options connect_options(const dari_client_options *client)
                                   .delay = tcp->delay,
                                   .keepalive_ns = tcp->keepalive_ns,
                                   .user_timeout_ns = tcp->user_timeout_ns,
-                                  .server_user = client->shm_server_user};
+                                  .server_user = client->shm_server_user,
+                                  .exec_allowed = client->exec.allowed,
+                                  .exec_keeps_standard = client->exec.keeps_standard,
+                                  .exec_grace_ns = client->exec.grace_ns
+                                                       ? client->exec.grace_ns
+                                                       : DARI_EXEC_GRACE_DEFAULT_NS};
     if (options.keepalive_ns == 0)
         options.keepalive_ns = DARI_TCP_KEEPALIVE_DEFAULT_NS;
     else if (options.keepalive_ns == UINT64_MAX)

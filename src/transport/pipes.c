@@ -60,14 +60,28 @@ static void pipes_peer(const di_stream *stream, di_peer *ret_peer)
     *ret_peer = ((const di_pipes *)stream)->peer;
 }
 
+/* Wakes who waits for the reading end, by a byte that nobody reads any more. */
+static void wake_readers(int descriptor)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    di_pipe_end end = di_pipe_end_own(open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (end.descriptor < 0)
+        return;
+    di_pipe_end_write(&end, &(struct iovec){path, 1}, 1);
+    close(end.descriptor);
+}
+
 /* There is no shutdown for pipes, and another thread may use the descriptors, so that they stay
  * taken: the writing end becomes one more of the reading end, whereby the peer finds the end of the
  * file. */
 static void pipes_shut(di_stream *stream)
 {
     di_pipes *pipes = (di_pipes *)stream;
-    if (!atomic_exchange(&pipes->is_shut, true))
-        dup3(pipes->in.descriptor, pipes->out.descriptor, O_CLOEXEC);
+    if (atomic_exchange(&pipes->is_shut, true))
+        return;
+    wake_readers(pipes->in.descriptor);
+    dup3(pipes->in.descriptor, pipes->out.descriptor, O_CLOEXEC);
 }
 
 static void pipes_free(di_stream *stream)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The schemes there are. */
+#include "transport/exec.h"
 #include "transport/pipe.h"
 #include "transport/shm.h"
 #include "transport/tcp.h"
@@ -14,6 +15,7 @@
 const di_transport *const di_transports[] = {
     &di_unix_transport,
     &di_pipe_transport,
+    &di_exec_transport,
     &di_shm_transport,
     &di_tcp_transport,
     &di_udp_transport,

@@ -203,6 +203,9 @@ typedef struct di_connect_options {
     uint64_t keepalive_ns;    /* of silence before the peer is probed; 0: never */
     uint64_t user_timeout_ns; /* for what is sent to be acknowledged; 0: the system's own */
     uint32_t server_user;     /* of whom the server may be, beside this user and root */
+    bool exec_allowed;        /* programs may be started, */
+    bool exec_keeps_standard; /* with their standard input and output left alone; */
+    uint64_t exec_grace_ns;   /* the time for one to end by itself */
 } di_connect_options;
 
 /* A scheme. `rest` is the address after the scheme's own prefix. */

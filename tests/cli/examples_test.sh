@@ -18,7 +18,6 @@ trap 'end_server 2>/dev/null; rm -rf "$tap_directory"' EXIT
 start_server() {
     program=$1
     shift
-    mkfifo ready
     "$examples/$program" "$@" >ready 2>"$err" &
     server=$!
     read -r address <ready
@@ -51,6 +50,10 @@ check_server() {
 }
 
 check_server calc-server "unix:$PWD/socket"
+run "$examples/calc-pipe" 40 2
+check "calc-pipe has its child add" says "40 + 2 = 42"
+run "$examples/calc-client" "exec:$examples/calc-server pipe:0,1" 40 2
+check "calc-client starts calc-server" says "40 + 2 = 42"
 check_server epoll-server "unix:$PWD/socket"
 check_server epoll-server "tcp://127.0.0.1:0"
 if [ -x "$examples/uv-server" ]; then
