@@ -138,15 +138,21 @@ typedef struct dari_client_options {
     uint64_t connect_ns;       /* of one attempt; 0: DARI_CONNECT_DEFAULT_NS */
 } dari_client_options;
 
-/* Connects to `address`: "unix:/path", "unix:@name", "shm:name", "shm:/path", "pipe:IN,OUT"
- * (pipe.h), "exec:PROGRAM ARGS", "tcp://host[:port]", "udp://host[:port]". `options` may be NULL and
- * is not kept. The caller closes the client. A look-up of a name that outlives its deadline ends in
- * the background, in a thread that nobody waits for.
+/* Connects to `address`: "unix:/path", "unix:@name", "shm:name", "shm:/path", "fifo:/path",
+ * "pipe:IN,OUT" (pipe.h), "exec:PROGRAM ARGS", "tcp://host[:port]", "udp://host[:port]". `options`
+ * may be NULL and is not kept. The caller closes the client. A look-up of a name that outlives its
+ * deadline ends in the background, in a thread that nobody waits for.
  *
  * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
  * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket
  * itself counts as a lost connection. A call that was sent again may have run, whatever the server
  * answers: that is about one copy.
+ *
+ * Over fifo: the client makes two FIFOs beside the server's, mode 0600, so that the server has to
+ * be of the same user, or root's, and the client to have the right to make files there: otherwise
+ * it gets DARI_PERMISSION. Connecting does not wait for the server to look, which takes the names
+ * away; what is sent by then is lost where the client ends before. A server that cannot open them
+ * says nothing, and calls come to their deadline.
  *
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
  * that will be called. Which one that is the first call tells, a started one too: it connects,

@@ -129,14 +129,17 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
  * in; calls that are to be answered later stay valid, and their answers go nowhere. */
 void dari_server_destroy(dari_server *server);
 
-/* Listens at an address: "unix:/path", "unix:@name", "shm:name", "shm:/path", "pipe:IN,OUT"
- * (pipe.h), "tcp://host[:port]", "udp://host[:port]". Port 0 lets the system choose. A path gets
- * mode 0600, and is taken over only where its lock (the path with ".lock") is free: its owner is
- * dead, and so are the children that inherited the lock from it.
+/* Listens at an address: "unix:/path", "unix:@name", "shm:name", "shm:/path", "fifo:/path",
+ * "pipe:IN,OUT" (pipe.h), "tcp://host[:port]", "udp://host[:port]". Port 0 lets the system choose. A
+ * path gets mode 0600, and is taken over only where its lock (the path with ".lock") is free: its
+ * owner is dead, and so are the children that inherited the lock from it.
  *
  * "shm:name" is a path in $XDG_RUNTIME_DIR/dari, for root in /run/dari: directories that nobody but
  * the user can write to, the last of which is made. DARI_LIMIT: options->shm_ring_size is too
  * large.
+ *
+ * All clients of a fifo: write into one FIFO, which only asks for a connection: a client that writes
+ * garbage there keeps the server busy, and others who connect waiting, for as long as it writes.
  *
  * Without a port the system chooses it too, and all programs of the server, those that are added
  * later as well, are registered with this machine's rpcbind (RFC 1833, version 4, 3 or 2), so that
@@ -245,13 +248,14 @@ const char *dari_request_procedure_name(const dari_request *request);
 const char *dari_request_peer_address(const dari_request *request);
 
 /* The process that made the connection, by what the kernel knows. It may have passed the connection
- * on, and its number may be another process's by now. */
+ * on, and its number may be another process's by now. Over fifo: the user alone is known, who owns
+ * what the client has made, and the number is 0. */
 typedef struct dari_peer {
     int32_t pid;
     uint32_t uid, gid;
 } dari_peer;
 
-/* Returns 0, or DARI_SCHEME where the kernel does not know (tcp://). */
+/* Returns 0, or DARI_SCHEME where the kernel does not know (tcp://, pipe:). */
 int dari_request_peer(const dari_request *request, dari_peer *ret_peer);
 
 struct dari_client;

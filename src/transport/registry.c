@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The schemes there are. */
 #include "transport/exec.h"
+#include "transport/fifo.h"
 #include "transport/pipe.h"
 #include "transport/shm.h"
 #include "transport/tcp.h"
@@ -17,6 +18,7 @@ const di_transport *const di_transports[] = {
     &di_pipe_transport,
     &di_exec_transport,
     &di_shm_transport,
+    &di_fifo_transport,
     &di_tcp_transport,
     &di_udp_transport,
     NULL,

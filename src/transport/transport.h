@@ -63,7 +63,7 @@ typedef struct di_peer {
     char address[DI_PEER_ADDRESS_SIZE]; /* as a client writes addresses: "tcp://10.0.0.1:1023" */
     uint8_t key[17];                    /* the same for all connections of one peer */
     bool has_process;                   /* the kernel says whose process it is: */
-    int32_t pid;
+    int32_t pid;                        /* 0: only the user is known */
     uint32_t uid, gid;
 } di_peer;
 

@@ -18,6 +18,7 @@ trap 'end_server 2>/dev/null; rm -rf "$tap_directory"' EXIT
 start_server() {
     program=$1
     shift
+    mkfifo ready
     "$examples/$program" "$@" >ready 2>"$err" &
     server=$!
     read -r address <ready
@@ -50,6 +51,7 @@ check_server() {
 }
 
 check_server calc-server "unix:$PWD/socket"
+check_server calc-server "fifo:$PWD/fifo"
 run "$examples/calc-pipe" 40 2
 check "calc-pipe has its child add" says "40 + 2 = 42"
 run "$examples/calc-client" "exec:$examples/calc-server pipe:0,1" 40 2

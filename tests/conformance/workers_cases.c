@@ -95,6 +95,8 @@ void workers_meet_dying_clients(test_fixture *fixture)
         di_connection *peer = raw_connect(fixture);
         send_nothing(peer, i);
         send_nothing(peer, i);
+        if (i < 2 && fixture->scheme->forgets)
+            fixture_await_entered(fixture, i + 1);
         raw_close(peer);
     }
     fixture_await_entered(fixture, 2);
