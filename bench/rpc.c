@@ -34,6 +34,8 @@ static const rpc_row rows[] = {
      {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}, {&rpc_capnp, 0}}},
     {"rpc/tcp/null", RPC_TCP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
     {"rpc/udp/null", RPC_UDP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/pipe/null", RPC_PIPE, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
+    {"rpc/fifo/null", RPC_FIFO, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
     {"rpc/unix/pipelined64",
      RPC_UNIX,
      PIPELINED,

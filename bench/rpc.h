@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP };
+enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO };
 
 #define RPC_ECHO_SIZE 1048576u
 #define RPC_IN_FLIGHT 64u
@@ -22,8 +22,10 @@ enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP };
 /* Where a server is. Sockets of the network are at 127.0.0.1. */
 typedef struct rpc_place {
     enum rpc_scheme scheme;
-    uint16_t port;  /* 0: the system chooses */
-    char path[100]; /* RPC_UNIX: of a socket that is not there yet */
+    uint16_t port;             /* 0: the system chooses */
+    char path[100];            /* RPC_UNIX, RPC_FIFO: of something that is not there yet */
+    int client_in, client_out; /* RPC_PIPE: the descriptors of either side */
+    int server_in, server_out;
 } rpc_place;
 
 /* An implementation. What it cannot do, or is not measured with, is NULL; all of it where it could
@@ -44,6 +46,7 @@ typedef struct rpc_subject {
 
 extern const rpc_subject rpc_dari;
 extern const rpc_subject rpc_raw; /* the same bytes, with system calls alone */
+extern const rpc_subject rpc_raw_pipe;
 extern const rpc_subject rpc_tirpc;
 extern const rpc_subject rpc_capnp;
 

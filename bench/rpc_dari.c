@@ -23,7 +23,7 @@ static void *open_client(const rpc_place *place)
     rpc_dari_client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
-    rpc_dari_address(place, address);
+    rpc_dari_address(place, false, address);
     const dari_client_options options = {.call = &client->call};
     if (dari_connect(address, &options, &client->client) == 0)
         return client;

@@ -21,8 +21,8 @@ void rpc_dari_serve(rpc_place *place, int ready);
 /* rpc_subject.pipelined */
 bool rpc_dari_pipelined(void *context, uint64_t rounds, uint64_t seed);
 
-/* Writes the address of a place: "tcp://127.0.0.1:0". */
+/* Writes the address of a place for one side: "tcp://127.0.0.1:0". */
 #define RPC_DARI_ADDRESS_SIZE 128
-void rpc_dari_address(const rpc_place *place, char *ret_address);
+void rpc_dari_address(const rpc_place *place, bool serves, char *ret_address);
 
 #endif

@@ -6,10 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-void rpc_dari_address(const rpc_place *place, char *ret_address)
+void rpc_dari_address(const rpc_place *place, bool serves, char *ret_address)
 {
-    if (place->scheme == RPC_UNIX)
-        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "unix:%s", place->path);
+    if (place->scheme == RPC_UNIX || place->scheme == RPC_FIFO)
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s:%s",
+                 place->scheme == RPC_UNIX ? "unix" : "fifo", place->path);
+    else if (place->scheme == RPC_PIPE && serves)
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "pipe:%d,%d", place->server_in,
+                 place->server_out);
+    else if (place->scheme == RPC_PIPE)
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "pipe:%d,%d", place->client_in,
+                 place->client_out);
     else
         snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s://127.0.0.1:%u",
                  place->scheme == RPC_TCP ? "tcp" : "udp", (unsigned)place->port);
@@ -35,14 +42,14 @@ void rpc_dari_serve(rpc_place *place, int ready)
                                          .connections_per_peer_max = RPC_IDLE_CONNECTIONS + 1};
     char address[RPC_DARI_ADDRESS_SIZE];
     dari_server *server;
-    rpc_dari_address(place, address);
+    rpc_dari_address(place, true, address);
     if (dari_server_create(&options, &server) < 0)
         return;
     if (calls_1_serve(server, &handlers, NULL) < 0 || dari_server_listen(server, address) < 0) {
         fprintf(stderr, "bench: dari: %s\n", dari_server_message(server));
         return;
     }
-    if (place->scheme != RPC_UNIX)
+    if (place->scheme == RPC_TCP || place->scheme == RPC_UDP)
         place->port = (uint16_t)atoi(strrchr(dari_server_address(server, 0), ':') + 1);
     rpc_server_ready(place, ready);
     dari_server_run(server);

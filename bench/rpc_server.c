@@ -3,6 +3,7 @@
 #include "rpc_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,21 +27,45 @@ static _Noreturn void serve(const rpc_subject *subject, rpc_place *place, int re
     _exit(1);
 }
 
+/* Makes the pipes that both sides have before the fork. */
+static bool make_pipes(rpc_place *place)
+{
+    int to_server[2], to_client[2];
+    if (pipe2(to_server, O_CLOEXEC) < 0 || pipe2(to_client, O_CLOEXEC) < 0)
+        return false;
+    place->server_in = to_server[0];
+    place->client_out = to_server[1];
+    place->client_in = to_client[0];
+    place->server_out = to_client[1];
+    return true;
+}
+
+/* Closes what belongs to the other side. */
+static void keep_side(const rpc_place *place, bool serves)
+{
+    if (place->scheme != RPC_PIPE)
+        return;
+    close(serves ? place->client_in : place->server_in);
+    close(serves ? place->client_out : place->server_out);
+}
+
 bool rpc_server_start(rpc_server *server, const rpc_subject *subject, enum rpc_scheme scheme,
                       const char *folder)
 {
     *server = (rpc_server){.place.scheme = scheme};
     snprintf(server->place.path, sizeof server->place.path, "%.80s/%s", folder, subject->name);
     int ends[2];
-    if (pipe(ends) < 0)
+    if (pipe(ends) < 0 || (scheme == RPC_PIPE && !make_pipes(&server->place)))
         return false;
     fflush(NULL);
     server->process = fork();
     if (server->process == 0) {
         close(ends[0]);
+        keep_side(&server->place, true);
         serve(subject, &server->place, ends[1]);
     }
     close(ends[1]);
+    keep_side(&server->place, false);
     bool ready = server->process > 0 && read(ends[0], &server->place, sizeof server->place) ==
                                             (ssize_t)sizeof server->place;
     close(ends[0]);
@@ -57,6 +82,10 @@ void rpc_server_stop(rpc_server *server)
     while (waitpid(server->process, NULL, 0) < 0 && errno == EINTR)
         ;
     server->process = 0;
-    if (server->place.scheme == RPC_UNIX)
-        unlink(server->place.path);
+    static const char *const ends[] = {"", ".lock", ".s", ".c"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char path[sizeof server->place.path + 8];
+        snprintf(path, sizeof path, "%s%s", server->place.path, ends[i]);
+        unlink(path);
+    }
 }
