@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# machines_test.sh HERE THERE: two builds of one program, for the machine that builds and for
-# another one, which MESON_EXE_WRAPPER runs, call each other over each scheme.
+# machines_test.sh HERE THERE ENDIAN: two builds of one program, for the machine that builds and for
+# another one of that byte order, which MESON_EXE_WRAPPER runs, call each other over each scheme.
 set -u
 : "${DARI_SOURCE:?}" "${MESON_EXE_WRAPPER:?}"
 here=$(realpath "$1")
 there=$(realpath "$2")
+endian=$3
 . "$DARI_SOURCE/tests/support/tap.sh"
 
 server=
@@ -46,7 +47,7 @@ call() {
 # check_pair SERVER CLIENT SCHEME
 check_pair() {
     case $3 in
-    unix) listen="unix:$PWD/socket" ;;
+    unix | shm | fifo) listen="$3:$PWD/meeting" ;;
     *) listen="$3://127.0.0.1:0" ;;
     esac
     check "a server $1 serves over $3" start_server "$1" "$listen"
@@ -55,9 +56,19 @@ check_pair() {
     check "a server $1 ends with 0 over $3" ends_well
 }
 
-for scheme in unix tcp udp; do
+for scheme in unix fifo tcp udp; do
     check_pair here there "$scheme"
     check_pair there here "$scheme"
 done
+# Memory is shared by machines of one byte order; another one refuses it.
+if [ "$endian" = little ]; then
+    check_pair here there shm
+    check_pair there here shm
+else
+    check "a server here serves over shm" start_server here "shm:$PWD/meeting"
+    run call there
+    check "a client there does not take its memory" exits 1 "shm:"
+    check "a server here ends with 0 over shm" ends_well
+fi
 
 finish
