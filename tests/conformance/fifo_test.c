@@ -412,11 +412,16 @@ static void check_another(fifo_state *self, int expected)
     assert_int_equal(status, 0);
 }
 
+/* Who called last. */
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static dari_peer seen;
 
 static int see(dari_request *request)
 {
-    return dari_request_peer(request, &seen);
+    pthread_mutex_lock(&seen_lock);
+    int error = dari_request_peer(request, &seen);
+    pthread_mutex_unlock(&seen_lock);
+    return error;
 }
 
 static void users_are_told_apart(void **state)
@@ -431,9 +436,11 @@ static void users_are_told_apart(void **state)
     check_another(self, DARI_PERMISSION);         /* as files are at first */
     assert_int_equal(chmod(self->path, 0622), 0); /* the owner lets others in */
     check_another(self, 0);
+    pthread_mutex_lock(&seen_lock);
     assert_int_equal(seen.uid, 4711);
     assert_int_equal(seen.gid, 4711);
     assert_int_equal(seen.pid, 0); /* nobody knows */
+    pthread_mutex_unlock(&seen_lock);
     /* A server of yet another user could not open what the client makes. */
     assert_int_equal(chown(self->path, 4712, 4712), 0);
     check_another(self, DARI_PERMISSION);
