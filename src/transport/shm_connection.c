@@ -587,6 +587,7 @@ int di_shm_create_server(int socket, uint32_t ring_size, di_connection **ret_con
     int met = meet(shm);
     if (met == DARI_LAYOUT || met == DARI_PROTOCOL || met == DARI_CLOSED) {
         shm->refused = met;
+        shutdown(socket, SHUT_RDWR); /* so that receive is called */
     } else if (met < 0) {
         int cause = errno;
         shm_close(&shm->head);
