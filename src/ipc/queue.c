@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include "ipc/queue.h"
+
+#include <dari/error.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What is locked are bytes that the queue does not have: ownership, the right to remove the name,
+ * and the owner's mark, whose place is its process. */
+enum lock_place { LOCK_OWNER = 0, LOCK_NAME = 1, LOCK_PROCESSES = 16 };
+
+/* A mode's bit without a meaning for queues, which outlives the process that sets it. */
+#define MODE_AWAITED S_IXUSR
+
+/* How often a name is tried that others take and give up meanwhile. */
+#define TRIES 16
+
+/* A mark has the process in its low bits, the note above. */
+#define PROCESS_BITS 22
+
+static int fail(di_queue_failure *failure, int error, int cause, const char *words)
+{
+    *failure = (di_queue_failure){.cause = cause, .words = words};
+    return error;
+}
+
+static bool lock(int descriptor, off_t place)
+{
+    struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
+    return fcntl(descriptor, F_OFD_SETLK, &one) == 0;
+}
+
+/* The first place from `place` on, `size` places (0: all), that somebody else has locked, or -1. */
+static off_t find_lock(int descriptor, off_t place, off_t size)
+{
+    struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
+    if (fcntl(descriptor, F_OFD_GETLK, &one) < 0 || one.l_type == F_UNLCK)
+        return -1;
+    return one.l_start;
+}
+
+static int64_t read_limit(const char *path)
+{
+    long long limit = -1;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    if (fscanf(file, "%lld", &limit) != 1)
+        limit = -1;
+    fclose(file);
+    return limit;
+}
+
+/* Where a size is beyond a limit of the system: names it. */
+static int refuse_shape(const di_queue_shape *shape, di_queue_failure *failure)
+{
+    static const char *const words[] = {
+        "more messages than fs.mqueue.msg_max allows a queue (sysctl raises it)",
+        "larger messages than fs.mqueue.msgsize_max allows (sysctl raises it)",
+    };
+    const int64_t wanted[] = {shape->messages, shape->bytes};
+    const int64_t limits[] = {read_limit("/proc/sys/fs/mqueue/msg_max"),
+                              read_limit("/proc/sys/fs/mqueue/msgsize_max")};
+    for (int i = 0; i < 2; i++)
+        if (limits[i] >= 0 && wanted[i] > limits[i]) {
+            *failure = (di_queue_failure){EINVAL, words[i], wanted[i], limits[i]};
+            return DARI_LIMIT;
+        }
+    return fail(failure, DARI_ERRNO, EINVAL, "the system makes no queue of this size");
+}
+
+/* One errno stands for two limits: whether it is descriptors that have run out. */
+static bool descriptors_ran_out(void)
+{
+    int descriptor = eventfd(0, EFD_CLOEXEC);
+    if (descriptor >= 0)
+        close(descriptor);
+    return descriptor < 0;
+}
+
+static int explain(const di_queue_shape *shape, int cause, di_queue_failure *failure)
+{
+    switch (cause) {
+    case ENOENT:
+        return fail(failure, DARI_REFUSED, cause, NULL);
+    case EACCES:
+    case EPERM:
+        return fail(failure, DARI_PERMISSION, cause, "the queue belongs to another user");
+    case ENOMEM:
+        return fail(failure, DARI_NO_MEMORY, cause, NULL);
+    case ENOSYS:
+        return fail(failure, DARI_ERRNO, cause, "this system has no message queues");
+    case ENOSPC:
+        return fail(failure, DARI_LIMIT, cause,
+                    "as many queues as fs.mqueue.queues_max allows are there (sysctl raises it)");
+    case EINVAL:
+    case EOVERFLOW:
+        return shape ? refuse_shape(shape, failure) : fail(failure, DARI_ERRNO, cause, NULL);
+    case EMFILE:
+        if (shape && !descriptors_ran_out())
+            return fail(failure, DARI_LIMIT, cause,
+                        "RLIMIT_MSGQUEUE leaves this user no bytes for the queue (ulimit -q, "
+                        "LimitMSGQUEUE= or limits.conf raise it)");
+        break;
+    default:
+        break;
+    }
+    return fail(failure, DARI_ERRNO, cause, NULL);
+}
+
+/* Learns what the queue of an open descriptor is like. */
+static int look_at(int descriptor, di_queue *ret_queue)
+{
+    struct stat status;
+    struct mq_attr attributes;
+    if (fstat(descriptor, &status) < 0 || mq_getattr(descriptor, &attributes) < 0)
+        return DARI_ERRNO;
+    *ret_queue = (di_queue){.descriptor = descriptor,
+                            .messages = (uint32_t)attributes.mq_maxmsg,
+                            .bytes = (uint32_t)attributes.mq_msgsize,
+                            .uid = status.st_uid,
+                            .inode = status.st_ino};
+    return 0;
+}
+
+static int take(int descriptor, const di_queue_shape *shape, di_queue *ret_queue,
+                di_queue_failure *failure)
+{
+    if (descriptor < 0)
+        return explain(shape, errno, failure);
+    int error = look_at(descriptor, ret_queue);
+    if (error < 0) {
+        fail(failure, error, errno, NULL);
+        mq_close(descriptor);
+    }
+    return error;
+}
+
+int di_queue_open(const char *name, int access, di_queue *ret_queue, di_queue_failure *failure)
+{
+    return take(mq_open(name, access | O_NONBLOCK | O_CLOEXEC), NULL, ret_queue, failure);
+}
+
+void di_queue_close(di_queue *queue)
+{
+    if (queue->descriptor >= 0)
+        mq_close(queue->descriptor);
+    queue->descriptor = -1;
+}
+
+pid_t di_queue_owner(const di_queue *queue, uint8_t *ret_note)
+{
+    if (find_lock(queue->descriptor, LOCK_OWNER, 1) < 0)
+        return 0;
+    off_t mark = find_lock(queue->descriptor, LOCK_PROCESSES, 0) - LOCK_PROCESSES;
+    if (mark < 0)
+        return 0;
+    *ret_note = (uint8_t)(mark >> PROCESS_BITS);
+    return (pid_t)(mark & ((1 << PROCESS_BITS) - 1));
+}
+
+int di_queue_await(const di_queue *queue)
+{
+    struct stat status;
+    if (fstat(queue->descriptor, &status) < 0 ||
+        fchmod(queue->descriptor, (status.st_mode & 0777) | MODE_AWAITED) < 0)
+        return DARI_ERRNO;
+    return 0;
+}
+
+int di_queue_is_named(const di_queue *queue, const char *name)
+{
+    di_queue named;
+    di_queue_failure failure;
+    int error = di_queue_open(name, O_RDWR, &named, &failure);
+    errno = failure.cause;
+    if (error < 0)
+        return error == DARI_REFUSED || error == DARI_PERMISSION ? 0 : DARI_ERRNO;
+    bool same = named.inode == queue->inode;
+    di_queue_close(&named);
+    return same;
+}
+
+int di_queue_remove_name(const di_queue *queue, const char *name)
+{
+    int named = lock(queue->descriptor, LOCK_NAME) ? di_queue_is_named(queue, name) : 0;
+    if (named <= 0)
+        return named;
+    return mq_unlink(name) < 0 ? DARI_ERRNO : 1;
+}
+
+bool di_queue_is_claimed(const di_queue *queue)
+{
+    return find_lock(queue->descriptor, LOCK_NAME, 1) >= 0;
+}
+
+static bool is_awaited(const di_queue *queue)
+{
+    struct stat status;
+    return fstat(queue->descriptor, &status) == 0 && status.st_mode & MODE_AWAITED;
+}
+
+int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
+{
+    di_queue queue;
+    int error = di_queue_open(name, O_RDWR, &queue, failure);
+    if (error < 0)
+        return error == DARI_REFUSED ? 0 : error;
+    /* In this order: while there is an owner, or somebody is awaited, whoever is to remove the name
+     * finds the right to it free. */
+    if (!lock(queue.descriptor, LOCK_OWNER) || (!all && is_awaited(&queue)) ||
+        !lock(queue.descriptor, LOCK_NAME))
+        error = fail(failure, DARI_IN_USE, 0,
+                     "the queue's lock is held: by a living owner or a child that it forked");
+    else if (di_queue_is_named(&queue, name) == 1 && mq_unlink(name) < 0 && errno != ENOENT)
+        error = explain(NULL, errno, failure);
+    di_queue_close(&queue);
+    return error;
+}
+
+/* Owns a queue that was just made, unless somebody has taken it for one without an owner. */
+static bool own(const di_queue *queue, const char *name, uint8_t note)
+{
+    off_t mark = (off_t)note << PROCESS_BITS | (off_t)getpid();
+    return lock(queue->descriptor, LOCK_OWNER) && lock(queue->descriptor, LOCK_PROCESSES + mark) &&
+           di_queue_is_named(queue, name) == 1;
+}
+
+int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_queue *ret_queue,
+                    di_queue_failure *failure)
+{
+    struct mq_attr attributes = {.mq_maxmsg = (long)shape->messages,
+                                 .mq_msgsize = (long)shape->bytes};
+    for (int i = 0; i < TRIES; i++) {
+        di_queue queue;
+        int descriptor = mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK | O_CLOEXEC,
+                                 (mode_t)(S_IRUSR | S_IWUSR), &attributes);
+        int error = 0;
+        if (descriptor < 0 && errno == EEXIST) {
+            error = di_queue_reclaim(name, all, failure);
+            if (error < 0)
+                return error;
+            continue;
+        }
+        error = take(descriptor, shape, &queue, failure);
+        if (error < 0)
+            return error;
+        if (fchmod(queue.descriptor, shape->mode) == 0 && own(&queue, name, shape->note)) {
+            *ret_queue = queue;
+            return 0;
+        }
+        di_queue_close(&queue);
+    }
+    return fail(failure, DARI_IN_USE, 0, "others make and remove the queue all the time");
+}
+
+int di_queue_send(const di_queue *queue, const void *bytes, size_t size, unsigned priority)
+{
+    while (mq_send(queue->descriptor, bytes, size, priority) < 0) {
+        if (errno == EAGAIN)
+            return 0;
+        if (errno != EINTR)
+            return DARI_ERRNO;
+    }
+    return 1;
+}
+
+int di_queue_receive(const di_queue *queue, void *bytes, size_t *ret_size)
+{
+    for (;;) {
+        ssize_t got = mq_receive(queue->descriptor, bytes, queue->bytes, NULL);
+        if (got >= 0) {
+            *ret_size = (size_t)got;
+            return 1;
+        }
+        if (errno == EAGAIN)
+            return 0;
+        if (errno != EINTR)
+            return DARI_ERRNO;
+    }
+}
+
+uint32_t di_queue_count(const di_queue *queue)
+{
+    struct mq_attr attributes;
+    return mq_getattr(queue->descriptor, &attributes) < 0 ? 0 : (uint32_t)attributes.mq_curmsgs;
+}

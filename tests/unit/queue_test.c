@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Queues, their owners and their limits. */
+#include "ipc/queue.h"
+
+#include <dari/error.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const di_queue_shape small = {.messages = 2, .bytes = 64, .mode = 0600, .note = 7};
+
+typedef struct queue_state {
+    char name[64];
+} queue_state;
+
+static int begin(void **state)
+{
+    static int number;
+    queue_state *self = calloc(1, sizeof *self);
+    assert_non_null(self);
+    snprintf(self->name, sizeof self->name, "/dari-queue-test-%d-%d", getpid(), ++number);
+    *state = self;
+    return 0;
+}
+
+static int end(void **state)
+{
+    queue_state *self = *state;
+    mq_unlink(self->name);
+    free(self);
+    return 0;
+}
+
+static di_queue create(const char *name)
+{
+    di_queue queue = {0};
+    di_queue_failure failure = {0};
+    assert_int_equal(di_queue_create(name, &small, false, &queue, &failure), 0);
+    return queue;
+}
+
+/* Runs `child` in a process of its own, which stays until it is killed, once it has begun. */
+static pid_t start(int (*child)(const queue_state *), const queue_state *self)
+{
+    int told[2];
+    char byte;
+    assert_int_equal(pipe(told), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        byte = (char)child(self);
+        if (write(told[1], &byte, 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    assert_int_equal(byte, 0);
+    close(told[0]);
+    return pid;
+}
+
+static void stop(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Runs `child`, whose limits and user are its own; it returns 0 or the line that failed. */
+static void check_child(int (*child)(const queue_state *), const queue_state *self)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(child(self) & 0xff);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("the child failed: status %#x, line %d", (unsigned)status, WEXITSTATUS(status));
+}
+
+static void messages_go_by_priority_then_age(void **state)
+{
+    queue_state *self = *state;
+    di_queue queue = create(self->name), other;
+    di_queue_failure failure;
+    char bytes[64];
+    size_t size = 0;
+    assert_int_equal(di_queue_open(self->name, O_WRONLY, &other, &failure), 0);
+    assert_int_equal(other.inode, queue.inode);
+    assert_int_equal(other.uid, geteuid());
+    assert_int_equal(other.messages, 2);
+    assert_int_equal(other.bytes, 64);
+    struct pollfd watched = {.fd = queue.descriptor, .events = POLLIN | POLLOUT};
+    assert_int_equal(di_queue_receive(&queue, bytes, &size), 0);
+    assert_int_equal(poll(&watched, 1, 0), 1);
+    assert_int_equal(watched.revents, POLLOUT);
+    assert_int_equal(di_queue_send(&other, "low", 3, 0), 1);
+    assert_int_equal(di_queue_send(&other, "high", 4, DI_QUEUE_PRIORITY_MAX), 1);
+    assert_int_equal(di_queue_send(&other, "more", 4, 0), 0);
+    assert_int_equal(di_queue_count(&other), 2);
+    assert_int_equal(poll(&watched, 1, 0), 1);
+    assert_int_equal(watched.revents, POLLIN);
+    assert_int_equal(di_queue_receive(&queue, bytes, &size), 1);
+    assert_int_equal(size, 4);
+    assert_memory_equal(bytes, "high", 4);
+    assert_int_equal(di_queue_receive(&queue, bytes, &size), 1);
+    assert_int_equal(size, 3);
+    char large[65] = {0};
+    assert_int_equal(di_queue_send(&other, large, sizeof large, 0), DARI_ERRNO);
+    assert_int_equal(errno, EMSGSIZE);
+    di_queue_close(&other);
+    di_queue_close(&other);
+    di_queue_close(&queue);
+}
+
+static void the_mode_is_what_is_asked_for(void **state)
+{
+    queue_state *self = *state;
+    di_queue queue;
+    di_queue_failure failure;
+    struct stat status;
+    mode_t mask = umask(0077);
+    di_queue_shape shape = small;
+    shape.mode = 0622;
+    assert_int_equal(di_queue_create(self->name, &shape, false, &queue, &failure), 0);
+    umask(mask);
+    assert_int_equal(fstat(queue.descriptor, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0622);
+    di_queue_close(&queue);
+}
+
+static int create_and_stay(const queue_state *self)
+{
+    di_queue queue;
+    di_queue_failure failure;
+    return di_queue_create(self->name, &small, false, &queue, &failure);
+}
+
+static int create_and_await(const queue_state *self)
+{
+    di_queue queue;
+    di_queue_failure failure;
+    int error = di_queue_create(self->name, &small, false, &queue, &failure);
+    return error < 0 ? error : di_queue_await(&queue);
+}
+
+static void a_living_owner_is_known_and_left_alone(void **state)
+{
+    queue_state *self = *state;
+    di_queue queue, other;
+    di_queue_failure failure = {0};
+    uint8_t note = 0;
+    pid_t pid = start(create_and_stay, self);
+    assert_int_equal(di_queue_create(self->name, &small, true, &other, &failure), DARI_IN_USE);
+    assert_non_null(strstr(failure.words, "living owner"));
+    assert_int_equal(di_queue_reclaim(self->name, true, &failure), DARI_IN_USE);
+    assert_int_equal(di_queue_open(self->name, O_RDWR, &queue, &failure), 0);
+    assert_int_equal(di_queue_owner(&queue, &note), pid);
+    assert_int_equal(note, 7);
+    stop(pid);
+    assert_int_equal(di_queue_owner(&queue, &note), 0);
+    /* What a dead owner has left is replaced, by a queue of its own. */
+    other = create(self->name);
+    assert_true(other.inode != queue.inode);
+    assert_int_equal(di_queue_owner(&queue, &note), 0);
+    assert_int_equal(0, di_queue_is_named(&queue, self->name));
+    assert_int_equal(1, di_queue_is_named(&other, self->name));
+    di_queue_close(&queue);
+    /* In one process too, an owner is an owner. */
+    assert_int_equal(di_queue_create(self->name, &small, true, &queue, &failure), DARI_IN_USE);
+    di_queue_close(&other);
+}
+
+static void a_name_that_waits_outlives_its_owner(void **state)
+{
+    queue_state *self = *state;
+    di_queue queue;
+    di_queue_failure failure;
+    stop(start(create_and_await, self));
+    assert_int_equal(di_queue_create(self->name, &small, false, &queue, &failure), DARI_IN_USE);
+    assert_int_equal(di_queue_reclaim(self->name, false, &failure), DARI_IN_USE);
+    assert_int_equal(di_queue_reclaim(self->name, true, &failure), 0);
+    assert_int_equal(di_queue_reclaim(self->name, true, &failure), 0);
+    assert_int_equal(di_queue_open(self->name, O_RDWR, &queue, &failure), DARI_REFUSED);
+}
+
+static void one_has_the_right_to_remove_a_name(void **state)
+{
+    queue_state *self = *state;
+    di_queue owner = create(self->name), other;
+    di_queue_failure failure;
+    assert_int_equal(di_queue_open(self->name, O_RDWR, &other, &failure), 0);
+    assert_false(di_queue_is_claimed(&owner));
+    assert_int_equal(1, di_queue_remove_name(&other, self->name));
+    assert_true(di_queue_is_claimed(&owner));
+    /* Somebody else's queue of the name is not removed. */
+    di_queue next = create(self->name);
+    assert_int_equal(0, di_queue_remove_name(&owner, self->name));
+    di_queue_close(&other);
+    assert_false(di_queue_is_claimed(&owner));
+    assert_int_equal(0, di_queue_remove_name(&owner, self->name));
+    assert_int_equal(1, di_queue_is_named(&next, self->name));
+    assert_int_equal(1, di_queue_remove_name(&next, self->name));
+    di_queue_close(&owner);
+    di_queue_close(&next);
+}
+
+#define CHECK(condition)     \
+    do {                     \
+        if (!(condition))    \
+            return __LINE__; \
+    } while (0)
+
+static bool names(const di_queue_failure *failure, const char *word)
+{
+    return failure->words && strstr(failure->words, word);
+}
+
+static int exceed_limits(const queue_state *self)
+{
+    di_queue queue;
+    di_queue_failure failure;
+    struct rlimit none = {0, 0};
+    CHECK(geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0));
+    di_queue_shape shape = {.messages = 100000, .bytes = 64, .mode = 0600};
+    CHECK(di_queue_create(self->name, &shape, false, &queue, &failure) == DARI_LIMIT);
+    CHECK(names(&failure, "fs.mqueue.msg_max") && failure.found == 100000 && failure.allowed > 0);
+    shape = (di_queue_shape){.messages = 1, .bytes = 17 << 20, .mode = 0600};
+    CHECK(di_queue_create(self->name, &shape, false, &queue, &failure) == DARI_LIMIT);
+    CHECK(names(&failure, "fs.mqueue.msgsize_max") && failure.found == 17 << 20);
+    CHECK(setrlimit(RLIMIT_MSGQUEUE, &none) == 0);
+    CHECK(di_queue_create(self->name, &small, false, &queue, &failure) == DARI_LIMIT);
+    CHECK(names(&failure, "RLIMIT_MSGQUEUE") && names(&failure, "ulimit -q"));
+    /* The same errno, when there are no descriptors. */
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    CHECK(di_queue_create(self->name, &small, false, &queue, &failure) == DARI_ERRNO);
+    CHECK(failure.cause == EMFILE && !failure.words);
+    return 0;
+}
+
+static void limits_are_named(void **state)
+{
+    check_child(exceed_limits, *state);
+}
+
+static int take_from_another_user(const queue_state *self)
+{
+    di_queue queue;
+    di_queue_failure failure;
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    CHECK(di_queue_open(self->name, O_WRONLY, &queue, &failure) == DARI_PERMISSION);
+    CHECK(names(&failure, "another user"));
+    CHECK(di_queue_create(self->name, &small, true, &queue, &failure) == DARI_PERMISSION);
+    return 0;
+}
+
+static void another_user_is_refused(void **state)
+{
+    queue_state *self = *state;
+    if (geteuid() != 0)
+        skip();
+    di_queue queue = create(self->name);
+    check_child(take_from_another_user, self);
+    di_queue_close(&queue);
+    check_child(take_from_another_user, self);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(messages_go_by_priority_then_age),
+        CASE(the_mode_is_what_is_asked_for),
+        CASE(a_living_owner_is_known_and_left_alone),
+        CASE(a_name_that_waits_outlives_its_owner),
+        CASE(one_has_the_right_to_remove_a_name),
+        CASE(limits_are_named),
+        CASE(another_user_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
