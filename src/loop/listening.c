@@ -139,6 +139,20 @@ const char *dari_server_address(const dari_server *server, size_t index)
     return address ? address->text : NULL;
 }
 
+void di_server_retire_listeners(dari_server *server)
+{
+    di_unregister(server, NULL);
+    for (di_address *address = server->addresses; address; address = address->next) {
+        di_listener *listener = address->listener;
+        if (listener && listener->ops->shared) {
+            listener->ops->retire(listener);
+        } else if (listener) {
+            listener->ops->close(listener);
+            address->listener = NULL;
+        }
+    }
+}
+
 void di_server_close_listeners(dari_server *server)
 {
     di_unregister(server, NULL);
@@ -203,16 +217,29 @@ static bool watch_listeners(dari_server *server)
     return true;
 }
 
+/* Shared listeners keep connections that come while there may be no more: takes them. */
+static void accept_kept(dari_server *server)
+{
+    for (di_address *address = server->addresses; address; address = address->next)
+        if (address->listener && address->listener->ops->shared)
+            di_server_accept(server, address);
+}
+
+static bool may_have_more(const dari_server *server)
+{
+    return server->accept_again == 0 && server->connections < server->connections_max;
+}
+
 void di_server_update_accepting(dari_server *server)
 {
     if (server->accept_again && di_now() >= server->accept_again)
         server->accept_again = 0;
-    bool accepting = server->accept_again == 0 && server->connections < server->connections_max &&
-                     !server->finishing;
+    bool accepting = may_have_more(server) && !server->finishing;
     if (accepting == server->accepting)
         return;
     if (accepting) {
         server->accepting = watch_listeners(server);
+        accept_kept(server);
     } else {
         unwatch_listeners(server, NULL);
         server->accepting = false;
@@ -277,13 +304,12 @@ void di_server_accept(dari_server *server, di_address *address)
 {
     for (int i = 0; i < DI_ACCEPTS_PER_TURN && may_accept(server, address); i++) {
         di_connection *connection;
+        address->listener->full = !server->finishing && !may_have_more(server);
         int result = address->listener->ops->accept(address->listener, &connection);
         if (result == DI_BLOCKED)
             return;
         if (result == DI_MOVED && connection->owner)
             di_session_event(server, connection->owner, EPOLLIN);
-        else if (result == DI_MOVED && server->connections >= server->connections_max)
-            connection->ops->close(connection);
         else if (result == DI_MOVED)
             result = take_new(server, address, connection);
         if (result < 0) {

@@ -334,7 +334,7 @@ static void begin_finishing(dari_server *server)
 {
     server->finishing = true;
     di_server_update_accepting(server);
-    di_server_close_listeners(server);
+    di_server_retire_listeners(server);
     for (di_session *session = server->sessions, *next; session; session = next) {
         next = session->next;
         di_session_serve(server, session);
@@ -520,6 +520,7 @@ static int end_finishing(dari_server *server)
     int result = server->sessions ? DARI_DEADLINE : 0;
     while (server->sessions)
         di_session_close(server, server->sessions);
+    di_server_close_listeners(server);
     server->finishing = false;
     return result;
 }

@@ -194,6 +194,24 @@ static bool all_have_many_calls(dari_server *server, const di_session *session)
            atomic_load(&server->in_flight) >= server->calls_max;
 }
 
+/* Shows the next message, after receiving what a shared listener has brought meanwhile: of that no
+ * watch tells. Returns 1, 0 where there is none, or an error. */
+static int next_message(di_session *session, di_message *ret_message)
+{
+    di_connection *connection = session->channel.connection;
+    for (;;) {
+        int came = di_channel_next(&session->channel, ret_message);
+        if (came || !connection->ops->ready || connection->ops->arm || session->ended ||
+            !connection->ops->ready(connection, true))
+            return came;
+        int moved = di_channel_receive(&session->channel);
+        if (moved == DARI_CLOSED)
+            session->ended = true;
+        else if (moved < 0)
+            return moved;
+    }
+}
+
 /* What came of serving what has arrived. */
 enum served {
     SERVED_ALL = 0,
@@ -217,10 +235,10 @@ static int serve_some(dari_server *server, di_session *session)
         if (all_have_many_calls(server, session))
             return SERVED_STARVED;
         uint64_t shown = session->channel.shown;
-        bool came = di_channel_next(&session->channel, &message);
+        int came = next_message(session, &message);
         di_count(&server->traffic.received, session->channel.shown - shown);
-        if (!came)
-            return SERVED_ALL;
+        if (came <= 0)
+            return came < 0 ? came : SERVED_ALL;
         if (!session->called)
             session->active_at = server->now;
         session->called = true;

@@ -94,6 +94,9 @@ typedef struct di_connection_ops {
      * must be written. */
     void (*commit_parts)(di_connection *connection, size_t size, const di_part *parts,
                          size_t count);
+    /* The priority of what is committed from now on, 0 to DARI_PRIORITY_MAX. NULL: the scheme knows
+     * none. */
+    void (*prioritize)(di_connection *connection, unsigned priority);
     int (*flush)(di_connection *connection);
     size_t (*unsent)(const di_connection *connection); /* committed bytes not yet sent */
     /* Takes the last `size` committed bytes back; they are at most those unsent. */
@@ -163,8 +166,11 @@ typedef struct di_listener_ops {
      * has no descriptor of its own to wait for. */
     bool connectionless;
     /* What its connections receive comes by the listener: accept hands out the same connection
-     * again, whose receive has something then. */
+     * again, whose receive has something then. Its connections have `ready` without `arm`. */
     bool shared;
+    /* Of a shared one: ends new connections at once, and frees the name; those that are there stay.
+     */
+    void (*retire)(di_listener *listener);
     /* DI_MOVED and a connection, or DI_BLOCKED. */
     int (*accept)(di_listener *listener, di_connection **ret_connection);
     /* Whether nothing more will be handed out. NULL: there is no end to it. */
@@ -183,6 +189,7 @@ typedef struct di_listener_ops {
 struct di_listener {
     const di_listener_ops *ops;
     int descriptor; /* readable when accept can go on */
+    bool full;      /* set by the loop: a shared listener keeps new connections for later */
 };
 
 /* Why connect or listen failed, beside the code. */
