@@ -36,10 +36,18 @@ extern "C" {
 #define DARI_CALL_PEER_SIZE 128
 #define DARI_CALL_TEXT_SIZE 384
 
+/* The highest priority of a call. */
+#define DARI_PRIORITY_MAX 31u
+
 typedef struct dari_call {
     /* In. */
     uint64_t deadline_ns; /* time allowed from the start of the call; 0: the client's default */
     dari_cancel *cancel;  /* ends the call early (cancel.h); NULL: nothing does */
+    uint32_t priority;    /* mq: the call overtakes those of lower priority that other clients have
+                             sent and the server has not read yet. The calls of one client stay in
+                             order: one that is urgent takes along what its client has to send
+                             before. 0 to DARI_PRIORITY_MAX, or DARI_INVALID. Other schemes know no
+                             priorities */
 
     /* Out: valid once the call has returned. */
     int error;          /* what the call returned: 0 or enum dari_error */

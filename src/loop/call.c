@@ -127,7 +127,10 @@ static void append_outcome(char *text, size_t room, const dari_call *call)
             append(text, room, "%s", call->fault.field);
         return;
     default:
-        if (call->fault.error)
+        /* A limit of the system has no figures, only a name. */
+        if (call->error == DARI_LIMIT && call->fault.field && !call->fault.allowed)
+            append_place(text, room, call);
+        else if (call->fault.error)
             append_fault(text, room, &call->fault);
         else
             append(text, room, "%s", dari_error_text(call->error));

@@ -51,6 +51,8 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
     else if (interface->generator < DARI_GENERATOR_OLDEST ||
              interface->generator > DARI_GENERATOR_NEWEST)
         exchange->error = DARI_GENERATOR;
+    else if (call && call->priority > DARI_PRIORITY_MAX)
+        exchange->error = DARI_INVALID;
     else if (call && di_cancelled(call->cancel))
         exchange->error = DARI_CANCELLED;
     if (client->interceptor_count && exchange->error == 0)
@@ -248,11 +250,19 @@ void di_exchange_write_header(const dari_exchange *exchange)
     di_call_header_encode(exchange->client->message, &header);
 }
 
+void di_exchange_prioritize(const dari_exchange *exchange)
+{
+    di_connection *connection = exchange->client->channel.connection;
+    if (connection->ops->prioritize)
+        connection->ops->prioritize(connection, exchange->call ? exchange->call->priority : 0);
+}
+
 void di_exchange_commit(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
     client->writing = false;
     di_exchange_write_header(exchange);
+    di_exchange_prioritize(exchange);
     di_channel_commit_references(&client->channel, client->message, client->message_size,
                                  &exchange->references);
 }

@@ -26,6 +26,10 @@ void di_exchange_leave(dari_exchange *exchange);
 /* Writes the header for exchange->xid before the argument. */
 void di_exchange_write_header(const dari_exchange *exchange);
 
+/* Has the connection, where it knows priorities, take the message committed next by that of the
+ * call. Called with the lock held. */
+void di_exchange_prioritize(const dari_exchange *exchange);
+
 /* Writes the header, and makes the message part of the output. Called with the
  * lock held, by the thread that has the room. */
 void di_exchange_commit(dari_exchange *exchange);

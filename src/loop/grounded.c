@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls in flight that wait for a connection. Each keeps its message, as it is sent. */
 #include "loop/client.h"
+#include "loop/exchange.h"
 
 #include <dari/error.h>
 
@@ -81,6 +82,7 @@ void di_flights_launch(dari_client *client)
         client->repeated += flight->exchange.repeats > 0;
         memcpy(room, flight->memory, flight->kept_size);
         flight->before = channel->committed;
+        di_exchange_prioritize(&flight->exchange);
         di_channel_commit(channel, room, flight->kept_size);
         flight->after = channel->committed;
         di_flight_resend(client, flight, flight->memory, flight->kept_size);
