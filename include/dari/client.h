@@ -127,8 +127,8 @@ typedef struct dari_client_options {
     const dari_auth_sys *auth_sys; /* sent with every call; copied. NULL: AUTH_NONE. Over a limit of
                                       auth.h: DARI_INVALID */
 
-    uint32_t shm_server_user; /* shm: the user id of whom the server may be, beside this process's
-                                 own and root; 0: nobody else */
+    uint32_t shm_server_user; /* shm, mq: the user id of whom the server may be, beside this
+                                 process's own and root; 0: nobody else */
     enum dari_spin spin;      /* shm: how calls wait */
 
     /* Connecting again. */
@@ -139,9 +139,14 @@ typedef struct dari_client_options {
 } dari_client_options;
 
 /* Connects to `address`: "unix:/path", "unix:@name", "shm:name", "shm:/path", "fifo:/path",
- * "pipe:IN,OUT" (pipe.h), "exec:PROGRAM ARGS", "tcp://host[:port]", "udp://host[:port]". `options`
- * may be NULL and is not kept. The caller closes the client. A look-up of a name that outlives its
- * deadline ends in the background, in a thread that nobody waits for.
+ * "pipe:IN,OUT" (pipe.h), "exec:PROGRAM ARGS", "mq:name", "tcp://host[:port]", "udp://host[:port]".
+ * `options` may be NULL and is not kept. The caller closes the client. A look-up of a name that
+ * outlives its deadline ends in the background, in a thread that nobody waits for.
+ *
+ * "mq:name?messages=4&bytes=2048" says what the client's queue of messages is to be like
+ * (server.h); these are the defaults: it takes 8.5 KiB of the 800 that a user may have in queues
+ * unless RLIMIT_MSGQUEUE is raised. How much a client may send it learns by what it receives: one
+ * that never waits nor dispatches stands still after 32 KiB.
  *
  * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
  * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket
@@ -162,8 +167,10 @@ typedef struct dari_client_options {
  * the port alone counts; the host is the one that was asked.
  *
  * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE, DARI_ERRNO,
- * DARI_NO_MEMORY, DARI_IN_USE (reserved ports); without a port DARI_NOT_REGISTERED (fault.found and
- * fault.allowed of the context are the program and version) and DARI_RPCBIND. */
+ * DARI_NO_MEMORY, DARI_IN_USE (reserved ports; mq: as many clients as there are names for wait to
+ * be accepted), DARI_LIMIT (mq: a limit of the system, which the message names), DARI_LAYOUT;
+ * without a port DARI_NOT_REGISTERED (fault.found and fault.allowed of the context are the program
+ * and version) and DARI_RPCBIND. */
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client);
 
 /* Starts a program, and connects to it: arguments[0], which is looked for in PATH where it has no

@@ -35,8 +35,8 @@ enum dari_error {
     DARI_PERMISSION = -25,     /* the system does not allow it */
     DARI_NOT_REGISTERED = -26, /* rpcbind at the host does not know the program */
     DARI_RPCBIND = -27,        /* rpcbind does not do what it was asked, or answers nonsense */
-    DARI_LAYOUT = -28,         /* shm: the other side lays shared memory out by another version */
-    DARI_PROTOCOL = -29,       /* shm: the other side breaks the rules of shared memory */
+    DARI_LAYOUT = -28,         /* shm, mq: the other side has another version of what they share */
+    DARI_PROTOCOL = -29,       /* shm, mq: the other side breaks the rules of what they share */
 
     /* Values and messages (RFC 4506). */
     DARI_TRUNCATED = -40, /* the message ends inside a value */

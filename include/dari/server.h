@@ -130,16 +130,26 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
 void dari_server_destroy(dari_server *server);
 
 /* Listens at an address: "unix:/path", "unix:@name", "shm:name", "shm:/path", "fifo:/path",
- * "pipe:IN,OUT" (pipe.h), "tcp://host[:port]", "udp://host[:port]". Port 0 lets the system choose. A
- * path gets mode 0600, and is taken over only where its lock (the path with ".lock") is free: its
- * owner is dead, and so are the children that inherited the lock from it.
+ * "pipe:IN,OUT" (pipe.h), "mq:name", "tcp://host[:port]", "udp://host[:port]". Port 0 lets the
+ * system choose. A path gets mode 0600, and is taken over only where its lock (the path with
+ * ".lock") is free: its owner is dead, and so are the children that inherited the lock from it.
  *
  * "shm:name" is a path in $XDG_RUNTIME_DIR/dari, for root in /run/dari: directories that nobody but
  * the user can write to, the last of which is made. DARI_LIMIT: options->shm_ring_size is too
  * large.
  *
- * All clients of a fifo: write into one FIFO, which only asks for a connection: a client that writes
- * garbage there keeps the server busy, and others who connect waiting, for as long as it writes.
+ * All clients of a fifo: write into one FIFO, which only asks for a connection: a client that
+ * writes garbage there keeps the server busy, and others who connect waiting, for as long as it
+ * writes.
+ *
+ * "mq:name?messages=10&bytes=8192&mode=0600" is a queue of messages of the kernel, "/dari.name";
+ * these are the defaults, and takes 80 KiB of the 800 that a user may have in queues. Its name is
+ * taken over where its owner is dead, as a path is. Other users' clients are let in by the mode:
+ * 0620 the group's, 0622 all; where the server is not root, only those of its own user can be
+ * answered. All clients write into the one queue. What one sends is known by a number that nobody
+ * else sees, and ends its own connection where it breaks the rules; but whoever may write can fill
+ * the queue, with messages of the highest priority too, and so delay the others. DARI_LIMIT: a
+ * limit of the system, which dari_server_message names.
  *
  * Without a port the system chooses it too, and all programs of the server, those that are added
  * later as well, are registered with this machine's rpcbind (RFC 1833, version 4, 3 or 2), so that

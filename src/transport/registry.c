@@ -2,6 +2,7 @@
 /* The schemes there are. */
 #include "transport/exec.h"
 #include "transport/fifo.h"
+#include "transport/mq.h"
 #include "transport/pipe.h"
 #include "transport/shm.h"
 #include "transport/tcp.h"
@@ -21,6 +22,7 @@ const di_transport *const di_transports[] = {
     &di_fifo_transport,
     &di_tcp_transport,
     &di_udp_transport,
+    &di_mq_transport,
     NULL,
 };
 

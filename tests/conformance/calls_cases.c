@@ -6,6 +6,7 @@
 #include "loop/client.h"
 #include "loop/server.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,13 +230,13 @@ void deadline_while_connecting(test_fixture *fixture)
     di_listener *silent = raw_listen(fixture);
     raw_fill(silent);
     dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_MS);
-    dari_client *fillers[8] = {NULL};
+    dari_client *fillers[16] = {NULL};
     int error = 0;
-    for (size_t i = 0; i < 8 && error == 0; i++)
+    for (size_t i = 0; i < 16 && error == 0; i++)
         error = dari_connect(fixture->address, &(dari_client_options){.call = &call}, &fillers[i]);
     assert_int_equal(error, DARI_DEADLINE);
     check_message(fixture, &call, "connect: deadline of 30 ms passed");
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 16; i++)
         dari_client_close(fillers[i]);
     silent->ops->close(silent);
     dari_call_end(&call);

@@ -37,6 +37,13 @@ static void run_case(void **state)
     fixture_end(&fixture);
 }
 
+/* A queue cannot be half closed. */
+static bool applies(const test_scheme *scheme, const suite_case *one)
+{
+    return !scheme->queue ||
+           (one->run != half_close_gets_its_replies && one->run != a_caller_that_sends_no_more);
+}
+
 static bool is_wanted(const test_scheme *scheme, const suite_case *one, char **patterns)
 {
     char name[96];
@@ -52,6 +59,7 @@ static bool is_wanted(const test_scheme *scheme, const suite_case *one, char **p
 int main(int argc, char **argv)
 {
     (void)argc;
+    use_queues_of_ones_own();
     enum { MOST = 16 * CASE_COUNT };
     static run_of_case runs[MOST];
     static struct CMUnitTest tests[MOST];
@@ -72,7 +80,7 @@ int main(int argc, char **argv)
             continue;
         }
         for (size_t at = 0; at < list_count; at++) {
-            if (!is_wanted(scheme, &list[at], argv + 1))
+            if (!applies(scheme, &list[at]) || !is_wanted(scheme, &list[at], argv + 1))
                 continue;
             runs[count] = (run_of_case){.scheme = scheme, .one = &list[at]};
             snprintf(runs[count].name, sizeof runs[count].name, "%s: %s", scheme->name,

@@ -18,7 +18,7 @@ static void pump(di_connection *connection, size_t *received)
     size_t size;
     int flushed = connection->ops->flush(connection);
     assert_true(flushed == DI_MOVED || flushed == DI_BLOCKED);
-    int moved = connection->ops->receive(connection, 1 << 20);
+    int moved = raw_receive(connection, 1 << 20);
     assert_true(moved == DI_MOVED || moved == DI_BLOCKED);
     connection->ops->peek(connection, &size);
     connection->ops->consume(connection, size);
@@ -69,14 +69,16 @@ void replies_that_nobody_reads(test_fixture *fixture)
     di_connection *peer = raw_connect(fixture);
     const dari_server *server = fixture->server;
     uint32_t sent = 0;
-    /* The server has to stop reading: send until it does. */
+    /* The server has to stop reading, or to grant more: send until it does. */
     while (!server->sessions || server->sessions->wants & DI_WANTS_RECEIVE) {
         if (peer->ops->unsent(peer) == 0) {
             assert_true(sent < calls);
             queue_echo(peer, sent++, size);
         }
-        assert_true(peer->ops->flush(peer) >= 0);
-        step(fixture->server, 1000);
+        bool blocked = peer->ops->flush(peer) == DI_BLOCKED;
+        if (!step(fixture->server, fixture->scheme->queue ? 50 : 1000) && blocked &&
+            fixture->scheme->queue)
+            break;
     }
     fixture_start(fixture);
     dari_client *other = fixture_connect(fixture, NULL);
@@ -114,6 +116,7 @@ void a_flood_that_owes_no_answer(test_fixture *fixture)
             sent += sizeof records - at;
         }
         assert_true(peer->ops->flush(peer) >= 0);
+        assert_true(peer->ops->receive(peer, 1) == DI_BLOCKED);
         assert_true(dari_server_dispatch(fixture->server) >= 0);
         const di_session *session = fixture->server->sessions;
         if (session && di_channel_arrived(&session->channel) > most)
@@ -197,9 +200,9 @@ void a_server_dies_before_it_reads(test_fixture *fixture)
     raw_close(raw_accept(listener));
     dari_call call = {0};
     assert_int_equal(nothing_1(client, &call), DARI_CLOSED);
-    /* TCP and fifo: take what is sent before they hear that nobody reads; others refuse at once. */
-    assert_int_equal(call.may_have_run,
-                     strncmp(fixture->address, "tcp:", 4) == 0 || fixture->scheme->forgets);
+    /* TCP and fifo: take what is sent before they hear that nobody reads, and so do queues; others
+     * refuse at once. */
+    assert_int_equal(call.may_have_run, sends_blindly(fixture));
     dari_client_close(client);
     listener->ops->close(listener);
     dari_call_end(&call);
@@ -239,8 +242,10 @@ void clients_die_at_every_byte(test_fixture *fixture)
     dari_client_close(client);
     di_connection *last = raw_connect(fixture);
     raw_send(last, record, 30);
-    raw_end(last);
-    assert_true(raw_ended(last));
+    if (!fixture->scheme->queue) {
+        raw_end(last);
+        assert_true(raw_ended(last));
+    }
     raw_close(last);
     fixture_stop(fixture);
     assert_int_equal(fixture->entered, 2);
@@ -257,7 +262,7 @@ void nobody_listens(test_fixture *fixture)
     assert_null(client);
     assert_false(call.may_have_run);
     check_message(fixture, &call,
-                  fixture->scheme->has_path
+                  fixture->scheme->has_path || fixture->scheme->queue
                       ? "connect: nobody listens there (No such file or directory)"
                       : "connect: nobody listens there (Connection refused)");
     dari_call_end(&call);

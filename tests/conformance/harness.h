@@ -27,6 +27,9 @@ typedef struct test_scheme {
     bool single;         /* an address has one connection, ever */
     bool forgets;        /* of a connection that ends before it is accepted nothing is left */
     bool meets;          /* nothing is sent before the server has accepted the connection */
+    bool queue;          /* its queues have room for few messages, and who receives nothing may
+                            send only so much; nobody ends one direction alone */
+    unsigned most;       /* connections that one user may have for certain; 0: any */
 } test_scheme;
 
 extern const test_scheme schemes[];
@@ -57,8 +60,15 @@ typedef struct test_fixture {
     char log_text[512]; /* the last one */
 } test_fixture;
 
+/* Whether what is sent is taken though nobody reads it any more. */
+bool sends_blindly(const test_fixture *fixture);
+
 /* Whether this machine has the scheme: not all have IPv6. */
 bool scheme_is_there(const test_scheme *scheme);
+
+/* Has the process leave its queues to nobody, where that is allowed: they outlive those who fail.
+ */
+void use_queues_of_ones_own(void);
 
 /* Makes an address. */
 void fixture_begin(test_fixture *fixture);
@@ -91,6 +101,8 @@ di_listener *raw_listen(test_fixture *fixture);
 /* Connecting waits from now on, perhaps after a few more. */
 void raw_fill(di_listener *listener);
 di_connection *raw_accept(di_listener *listener);
+/* Receives, after the listener has brought what has come for the connection, if it is by that. */
+int raw_receive(di_connection *connection, size_t want);
 /* Connects; to a server of the fixture so that calls can be sent. */
 di_connection *raw_connect(test_fixture *fixture);
 /* The same without the server. */
@@ -99,6 +111,10 @@ void raw_close(di_connection *connection);
 /* Waits until receive or send (enum di_wants) can go on, 10 s at most. */
 void raw_await(di_connection *connection, unsigned wants);
 void raw_send(di_connection *connection, const void *bytes, size_t size);
+/* Sends all that was committed; what comes meanwhile is received where sending needs that. */
+void raw_flush(di_connection *connection);
+/* Writes a record in a single fragment at `at`, and returns its end. */
+uint8_t *raw_record(uint8_t *at, const void *body, size_t size);
 /* Reads exactly `size` bytes; false where the stream ends before. Fails the test after 10 s. */
 bool raw_read(di_connection *connection, void *bytes, size_t size);
 /* Whether something is there, or the end. */

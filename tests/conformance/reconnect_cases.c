@@ -148,7 +148,8 @@ void a_call_right_after_the_loss(test_fixture *fixture)
     fixture_serve(fixture);
     client->reconnect.used = UINT64_MAX; /* it is not taken for idle */
     assert_int_equal(nothing_1(client, &call), DARI_CLOSED);
-    assert_int_equal(call.may_have_run, strncmp(fixture->address, "tcp:", 4) == 0);
+    /* Of a FIFO that both sides had open, the kernel tells that one has closed it. */
+    assert_int_equal(call.may_have_run, sends_blindly(fixture) && !fixture->scheme->forgets);
     assert_int_equal(nothing_1(client, &call), 0);
     dari_client_close(client);
     dari_call_end(&call);
@@ -194,7 +195,7 @@ void a_deadline_without_a_server(test_fixture *fixture)
     assert_int_equal(call.fault.error, DARI_REFUSED);
     check_message(
         fixture, &call,
-        fixture->scheme->has_path
+        fixture->scheme->has_path || fixture->scheme->queue
             ? "NOTHING: deadline of 300 ms passed, not connected: nobody listens there (No such "
               "file "
               "or directory)"
@@ -572,9 +573,9 @@ void connecting_blocks_nobody(test_fixture *fixture)
         fixture_connect(fixture, &(dari_client_options){.connect_ns = 600 * DARI_MS});
     raw_close(raw_accept(silent));
     raw_fill(silent);
-    dari_client *fillers[8] = {NULL};
+    dari_client *fillers[16] = {NULL};
     int error = 0;
-    for (size_t i = 0; i < 8 && error == 0; i++)
+    for (size_t i = 0; i < 16 && error == 0; i++)
         error = dari_connect(fixture->address, &(dari_client_options){.deadline_ns = 30 * DARI_MS},
                              &fillers[i]);
     assert_int_equal(error, DARI_DEADLINE);
@@ -594,7 +595,7 @@ void connecting_blocks_nobody(test_fixture *fixture)
         assert_int_equal(dari_client_wait(client, 10 * DARI_MS), DARI_DEADLINE);
     dari_client_close(client);
     assert_int_equal(one.error, DARI_CLOSED);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 16; i++)
         dari_client_close(fillers[i]);
     silent->ops->close(silent);
     dari_call_end(&call);

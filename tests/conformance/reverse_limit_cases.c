@@ -41,7 +41,7 @@ static void dispatch_until_dropped(dari_client *client, uint64_t count)
 
 void calls_that_nobody_takes_are_refused(test_fixture *fixture)
 {
-    enum { SENT = 5 };
+    enum { SENT = 4 };
     test_home home = {.options.queued_max = 1};
     di_listener *listener = raw_listen(fixture);
     go_home(&home, fixture);
@@ -102,11 +102,14 @@ void both_sides_full_never_lock(test_fixture *fixture)
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
+    unsigned answered = 0;
     for (int i = 0; i < THREADS; i++) {
+        answered += all[i].client == kept ? all[i].answered : 0;
         assert_int_equal(all[i].failed, 0);
-        assert_true(all[i].answered > 0);
+        assert_true(all[i].answered > 0 || all[i].client == kept);
         assert_true(all[i].refused == 0 || all[i].client == kept);
     }
+    assert_true(answered > 0); /* one of the threads may be refused each time */
     dari_client_close(kept);
     leave_home(&home);
 }

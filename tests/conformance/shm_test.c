@@ -840,6 +840,7 @@ static void check_dying_server(test_fixture *fixture, enum dari_spin spin, bool 
     char byte;
     assert_int_equal(pipe2(told, O_CLOEXEC), 0);
     assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -876,10 +877,12 @@ static void check_dying_server(test_fixture *fixture, enum dari_spin spin, bool 
     assert_true(di_now() - before < 20 * DARI_S);
     dari_client_close(client);
     dari_call_end(&call);
-    waitpid(pid, NULL, 0);
     close(hold[1]);
     close(told[0]);
     close(told[1]);
+    /* Its child has the lock of the path until it has ended too. */
+    while (waitpid(-1, NULL, 0) > 0)
+        continue;
     fixture_serve(fixture);
     check_service(fixture);
     fixture_stop(fixture);
