@@ -36,6 +36,7 @@ static const rpc_row rows[] = {
     {"rpc/udp/null", RPC_UDP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
     {"rpc/pipe/null", RPC_PIPE, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
     {"rpc/fifo/null", RPC_FIFO, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
+    {"rpc/mq/null", RPC_MQ, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_mq, 1.15}}},
     {"rpc/unix/pipelined64",
      RPC_UNIX,
      PIPELINED,

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO };
+enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO, RPC_MQ };
 
 #define RPC_ECHO_SIZE 1048576u
 #define RPC_IN_FLIGHT 64u
@@ -23,7 +23,8 @@ enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO };
 typedef struct rpc_place {
     enum rpc_scheme scheme;
     uint16_t port;             /* 0: the system chooses */
-    char path[100];            /* RPC_UNIX, RPC_FIFO: of something that is not there yet */
+    char path[100];            /* RPC_UNIX, RPC_FIFO: of something that is not there yet; RPC_MQ: a
+                                  name */
     int client_in, client_out; /* RPC_PIPE: the descriptors of either side */
     int server_in, server_out;
 } rpc_place;
@@ -47,6 +48,7 @@ typedef struct rpc_subject {
 extern const rpc_subject rpc_dari;
 extern const rpc_subject rpc_raw; /* the same bytes, with system calls alone */
 extern const rpc_subject rpc_raw_pipe;
+extern const rpc_subject rpc_raw_mq; /* by two queues, NOTHING alone */
 extern const rpc_subject rpc_tirpc;
 extern const rpc_subject rpc_capnp;
 

@@ -17,6 +17,8 @@ void rpc_dari_address(const rpc_place *place, bool serves, char *ret_address)
     else if (place->scheme == RPC_PIPE)
         snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "pipe:%d,%d", place->client_in,
                  place->client_out);
+    else if (place->scheme == RPC_MQ)
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "mq:%s", place->path);
     else
         snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s://127.0.0.1:%u",
                  place->scheme == RPC_TCP ? "tcp" : "udp", (unsigned)place->port);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,11 @@ bool rpc_server_start(rpc_server *server, const rpc_subject *subject, enum rpc_s
                       const char *folder)
 {
     *server = (rpc_server){.place.scheme = scheme};
-    snprintf(server->place.path, sizeof server->place.path, "%.80s/%s", folder, subject->name);
+    if (scheme == RPC_MQ)
+        snprintf(server->place.path, sizeof server->place.path, "bench-%d-%s", (int)getpid(),
+                 subject->name);
+    else
+        snprintf(server->place.path, sizeof server->place.path, "%.80s/%s", folder, subject->name);
     int ends[2];
     if (pipe(ends) < 0 || (scheme == RPC_PIPE && !make_pipes(&server->place)))
         return false;
@@ -74,6 +79,14 @@ bool rpc_server_start(rpc_server *server, const rpc_subject *subject, enum rpc_s
     return ready;
 }
 
+/* A queue's name outlives those who have used it. */
+static void remove_queue(const rpc_place *place)
+{
+    char name[sizeof place->path + 8];
+    snprintf(name, sizeof name, "/dari.%s", place->path);
+    mq_unlink(name);
+}
+
 void rpc_server_stop(rpc_server *server)
 {
     if (server->process <= 0)
@@ -88,4 +101,6 @@ void rpc_server_stop(rpc_server *server)
         snprintf(path, sizeof path, "%s%s", server->place.path, ends[i]);
         unlink(path);
     }
+    if (server->place.scheme == RPC_MQ)
+        remove_queue(&server->place);
 }
