@@ -546,24 +546,29 @@ static void descriptors_run_out(void **state)
     assert_int_equal(result, 0);
 }
 
+/* Whether the system says that it has started a program, and that one ends as it should. */
+static bool spawns(char *program)
+{
+    pid_t pid;
+    int status;
+    if (posix_spawn(&pid, program, NULL, NULL, (char *const[]){program, "nothing", NULL}, environ))
+        return false;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    /* An emulator may learn too late that there is no such program. */
+    return program != self || status == 0;
+}
+
 int main(int argc, char **argv)
 {
     program_count = argc;
     program_arguments = argv;
     if (argc > 1)
         return play(argv[1]);
+    char nowhere[] = "/no/such/program";
     ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-    pid_t pid;
-    if (size < 0 ||
-        posix_spawn(&pid, self, NULL, NULL, (char *const[]){self, "nothing", NULL}, environ) != 0) {
-        puts("1..0 # SKIP an emulator cannot start programs of its machine");
-        return 0;
-    }
-    int status;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        puts("1..0 # SKIP an emulator cannot start programs of its machine");
+    if (size < 0 || spawns(nowhere) || !spawns(self)) {
+        puts("1..0 # SKIP an emulator does not start programs, or not as the system does");
         return 0;
     }
     const struct CMUnitTest tests[] = {
