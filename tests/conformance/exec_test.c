@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char self[512];
@@ -513,6 +514,41 @@ static void a_forked_child_ends_nothing(void **state)
     assert_true(is_gone(program, 10 * DARI_S));
 }
 
+/* At any moment, while it is called: no call waits for long, and no zombie is left. */
+static void programs_are_killed(void **state)
+{
+    (void)state;
+    int trials = getenv("DARI_LONG") ? 1000 : 100;
+    uint32_t seed = 13;
+    unsigned before = count_descriptors();
+    dari_client *client = start("serve", &(dari_client_options){.backoff_first_ns = 1});
+    for (int i = 0; i < trials; i++) {
+        pid_t pid = pid_of_next(client);
+        seed = seed * 1103515245 + 12345;
+        struct timespec pause_time = {.tv_nsec = (seed >> 8) % 2000000};
+        pid_t killer = fork();
+        assert_true(killer >= 0);
+        if (killer == 0) {
+            nanosleep(&pause_time, NULL);
+            kill(pid, SIGKILL);
+            _exit(0);
+        }
+        char text[512];
+        int error;
+        do {
+            dari_call call = DARI_CALL(.deadline_ns = 20 * DARI_S);
+            error = ask(client, 'd', text, &call);
+            dari_call_end(&call);
+        } while (error == 0 && kill(pid, 0) == 0);
+        assert_true(error == 0 || error == DARI_CLOSED);
+        while (waitpid(killer, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        assert_true(is_gone(pid, 10 * DARI_S));
+    }
+    dari_client_close(client);
+    await_descriptors(before);
+}
+
 /* In a child, whose limit is its own. */
 static int start_with_few(unsigned most)
 {
@@ -587,6 +623,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_applications_wait_is_its_own),
         cmocka_unit_test(the_application_ignores_its_children),
         cmocka_unit_test(a_forked_child_ends_nothing),
+        cmocka_unit_test(programs_are_killed),
         cmocka_unit_test(descriptors_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const test_scheme scheme = {
@@ -523,6 +524,58 @@ static void a_server_that_dies_unasked(void **state)
     check_call(self);
 }
 
+static void call_for_ever(const fifo_state *self)
+{
+    uint8_t bytes[6000] = {0};
+    for (;;) {
+        dari_client *client = NULL;
+        if (dari_connect(self->fixture.address, NULL, &client) < 0)
+            _exit(1);
+        for (int i = 0; i < 3; i++) {
+            dari_call call = {0};
+            opaque_data ret;
+            if (echo_data_1(client, &(opaque_data){sizeof bytes, bytes}, &ret, &call) < 0)
+                _exit(1);
+            dari_call_end(&call);
+        }
+        dari_client_close(client);
+    }
+}
+
+/* At any moment: while they connect, call, wait or close. */
+static void clients_are_killed(void **state)
+{
+    fifo_state *self = *state;
+    int trials = getenv("DARI_LONG") ? 1000 : 100;
+    uint32_t seed = 11;
+    fixture_serve(&self->fixture);
+    unsigned before = count_descriptors();
+    for (int i = 0; i < trials; i++) {
+        int status;
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            call_for_ever(self);
+        seed = seed * 1103515245 + 12345;
+        nanosleep(&(struct timespec){.tv_nsec = (seed >> 8) % 3000000}, NULL);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        if (i % 20 == 0)
+            check_call(self);
+    }
+    check_call(self);
+    uint64_t until = di_deadline_in(10 * DARI_S);
+    while (count_descriptors() != before && di_now() < until)
+        poll(NULL, 0, 1);
+    assert_int_equal(count_descriptors(), before);
+    /* What those left who had not asked yet the next start takes away. */
+    fixture_stop(&self->fixture);
+    fixture_serve(&self->fixture);
+    assert_int_equal(count_fifos(self), 1);
+    check_call(self);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -540,6 +593,7 @@ int main(void)
         CASE(users_are_told_apart),
         CASE(many_connect_at_once),
         CASE(a_server_that_dies_unasked),
+        CASE(clients_are_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
