@@ -80,6 +80,55 @@ run "$examples/calc-client" "$address" 40 2
 check "uid-server answers nobody else" exits 1 "ADD:"
 check "uid-server ends with 0, again" ends_well
 
+start_server job-server "unix:$PWD/socket"
+run "$examples/job-client" "$address" 1000000
+check "job-client gets its sum" says "500000500000"
+check "job-client is told how far it is" [ "$(grep -c % "$out")" = 10 ]
+run "$examples/job-client" "$address" 1000000 30
+check "job-client has enough" exits 1 "SUM:"
+check "job-client is called no more then" [ "$(grep -c % "$out")" = 3 ]
+check "job-server ends with 0" ends_well
+
+# A client that reads lines from a pipe, while its server ends and comes back.
+start_server calc-server "unix:$PWD/socket"
+mkfifo lines sums
+"$examples/calc-again" "$address" <lines >sums &
+client=$!
+exec 8>lines 9<sums
+echo "40 2" >&8
+read -r first <&9
+check "calc-again has a sum made" [ "$first" = "40 + 2 = 42" ]
+ends_well
+echo "1 2" >&8
+start_server calc-server "unix:$PWD/socket" 8>&- 9<&-
+read -r second <&9
+check "calc-again waits for its server" [ "$second" = "1 + 2 = 3" ]
+exec 8>&- 9<&-
+wait "$client"
+check "calc-again ends with 0" [ $? = 0 ]
+rm lines sums
+ends_well
+
+# What systemd does: a socket that listens, then the server in its place.
+python3 -c '
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("socket")
+listener.listen()
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+print(flush=True)
+os.execv(sys.argv[1], sys.argv[1:])' "$examples/activated-server" >started &
+server=$!
+until [ -s started ]; do sleep 0.01; done
+run "$examples/calc-client" "unix:$PWD/socket" 40 2
+check "activated-server answers" says "40 + 2 = 42"
+check "activated-server ends with 0" ends_well
+rm -f socket started
+run "$examples/activated-server"
+check "activated-server needs sockets" exits 1 "there are no sockets"
+
 run "$examples/epoll-server" nowhere:
 check "epoll-server says what is wrong with an address" exits 1 "epoll-server: nowhere:"
 run "$examples/epoll-server"
