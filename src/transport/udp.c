@@ -27,6 +27,8 @@
 
 /* Room for any datagram. */
 #define RECEIVE_ROOM ((size_t)65536)
+/* What the kernel is asked to keep of what arrives. */
+#define RECEIVE_BUFFER (1 << 20)
 /* How long the name in an address to listen at may take to look up. */
 #define LISTEN_LOOKUP_NS (UINT64_C(25) * 1000000000u)
 
@@ -325,6 +327,14 @@ static const di_connection_ops udp_ops = {
     .close = udp_close,
 };
 
+/* Asks for room for what arrives while nobody receives: many calls in flight have answers of 64 KiB
+ * each. The system gives what it allows. */
+static void widen(int descriptor)
+{
+    int size = RECEIVE_BUFFER;
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
 static int make_connection(int descriptor, bool serves, di_connection **ret_connection)
 {
     udp_connection *udp = calloc(1, sizeof *udp);
@@ -332,6 +342,7 @@ static int make_connection(int descriptor, bool serves, di_connection **ret_conn
         close(descriptor);
         return DARI_NO_MEMORY;
     }
+    widen(descriptor);
     udp->head = di_connection_of(&udp_ops, descriptor);
     udp->serves = serves;
     di_buffer_init(&udp->out, SIZE_MAX / 4);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
@@ -534,6 +535,97 @@ static void nobody_listens(void **state)
     dari_client_close(client);
 }
 
+/* The processor's time that this process has taken. */
+static uint64_t time_used(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * DARI_S + (uint64_t)used.tv_nsec;
+}
+
+/* Each call to a port where nobody listens has the network say so: those that wait hear of it at
+ * once, and what is left of it in the socket neither ends a later call nor keeps anybody busy. */
+static void a_flood_of_refusals(void **state)
+{
+    enum { ROUNDS = 50, COUNT = 20 };
+    (void)state;
+    uint16_t port;
+    int32_t sums[COUNT];
+    dari_call calls[COUNT] = {0};
+    /* A socket that hears somebody else alone. */
+    int server = open_socket(9, &port);
+    dari_client *client = connect_to_port(port, NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            assert_int_equal(nothing_1_oneway(client, NULL), 0);
+            assert_int_equal(add_1_start(client, &(pair){1, 2}, &calls[i], take_sum, &sums[i]), 0);
+        }
+        assert_int_equal(dari_client_wait(client, 10 * DARI_S), 0);
+        for (int i = 0; i < COUNT; i++)
+            assert_int_equal(sums[i], DARI_REFUSED);
+    }
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(nothing_1_oneway(client, NULL), 0);
+    struct sockaddr_in here;
+    socklen_t size = sizeof here;
+    int descriptor = di_connection_descriptor(client->channel.connection);
+    assert_int_equal(getsockname(descriptor, (struct sockaddr *)&here, &size), 0);
+    assert_int_equal(connect(server, (struct sockaddr *)&here, sizeof here), 0);
+    int32_t sum;
+    uint64_t began = di_now(), used = time_used();
+    calls[0].deadline_ns = 200 * DARI_MS;
+    int error = add_1(client, &(pair){1, 2}, &sum, &calls[0]);
+    if (error == DARI_REFUSED) {
+        began = di_now();
+        error = add_1(client, &(pair){1, 2}, &sum, &calls[0]);
+    }
+    assert_int_equal(error, DARI_DEADLINE);
+    assert_in_range(di_now() - began, 200 * DARI_MS, 5 * DARI_S);
+    assert_in_range(time_used() - used, 0, 50 * DARI_MS);
+    for (int i = 0; i < COUNT; i++)
+        dari_call_end(&calls[i]);
+    dari_client_close(client);
+    close(server);
+}
+
+static void count_answer(void *user, const opaque_data *ret, dari_call *call)
+{
+    (void)call;
+    *(unsigned *)user += ret && ret->size == 32768;
+}
+
+/* The answers of many large calls find room in the client's socket, though nobody receives. */
+static void large_answers_wait_in_the_socket(void **state)
+{
+    enum { COUNT = 8, SIZE = 32768 };
+    (void)state;
+    static uint8_t data[SIZE];
+    test_fixture fixture = {0};
+    dari_call calls[COUNT] = {0};
+    unsigned answered = 0;
+    serve(&fixture);
+    dari_client *client =
+        fixture_connect(&fixture, &(dari_client_options){.retry_ns = DI_RETRY_MAX_NS});
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(echo_data_1_start(client, &(opaque_data){SIZE, data}, &calls[i],
+                                           count_answer, &answered),
+                         0);
+        assert_int_equal(di_channel_unsent(&client->channel), 0);
+        fixture_await_entered(&fixture, i + 1);
+    }
+    fixture_stop(&fixture);
+    assert_int_equal(dari_client_wait(client, 5 * DARI_S), 0);
+    assert_int_equal(answered, COUNT);
+    dari_counters counters;
+    assert_int_equal(dari_client_counters(client, &counters), 0);
+    assert_int_equal(counters.repeated, 0);
+    dari_counters_end(&counters);
+    for (unsigned i = 0; i < COUNT; i++)
+        dari_call_end(&calls[i]);
+    dari_client_close(client);
+    fixture_end(&fixture);
+}
+
 /* A server may come back: a refusal is not the end of the client. */
 static void a_refusal_is_not_the_end(void **state)
 {
@@ -900,6 +992,8 @@ int main(void)
         cmocka_unit_test(calls_are_refused_with_reasons),
         cmocka_unit_test(a_reply_from_elsewhere_is_not_taken),
         cmocka_unit_test(nobody_listens),
+        cmocka_unit_test(a_flood_of_refusals),
+        cmocka_unit_test(large_answers_wait_in_the_socket),
         cmocka_unit_test(a_refusal_is_not_the_end),
         cmocka_unit_test(a_broken_socket_is_replaced),
         cmocka_unit_test(a_call_on_the_next_socket_is_sent_again),
