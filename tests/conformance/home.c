@@ -42,13 +42,13 @@ void leave_home(test_home *home)
     pthread_mutex_destroy(&home->fixture.lock);
 }
 
-static dari_client *kept;
+static _Atomic(dari_client *) kept;
 
 static int keep_client(dari_request *request)
 {
     dari_client *client;
     assert_int_equal(dari_request_client(request, &client), 0);
-    kept = client;
+    atomic_store(&kept, client);
     return 0;
 }
 
@@ -57,14 +57,15 @@ dari_client *subscribe(test_fixture *fixture, uint32_t workers, test_home *home)
     static echo_1_handlers keepers;
     keepers = echo_handlers;
     keepers.nothing = keep_client;
-    kept = NULL;
+    atomic_store(&kept, NULL);
     fixture->handlers = &keepers;
     fixture->options.workers = workers;
     fixture_serve(fixture);
     go_home(home, fixture);
     assert_int_equal(nothing_1(home->client, NULL), 0);
-    assert_non_null(kept);
-    return kept;
+    dari_client *client = atomic_load(&kept);
+    assert_non_null(client);
+    return client;
 }
 
 static int add_product(dari_request *request, const pair *arg, int32_t *ret)

