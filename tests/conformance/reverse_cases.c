@@ -8,6 +8,7 @@ void a_handler_calls_its_caller(test_fixture *fixture)
     serve_callers(fixture, 2, &home);
     for (int i = 0; i < 20; i++)
         check_both(home.client);
+    fixture_stop(&home.fixture);
     assert_int_equal(home.fixture.entered, 20);
     leave_home(&home);
 }

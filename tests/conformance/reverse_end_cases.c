@@ -349,6 +349,7 @@ void calls_of_lost_connections_are_dropped(test_fixture *fixture)
     answer_client(peer, xid, thread);
     fixture_start(&home.fixture);
     check_sum(peer, 2);
+    fixture_stop(&home.fixture);
     assert_int_equal(home.fixture.entered, 1);
     raw_close(peer);
     listener->ops->close(listener);
