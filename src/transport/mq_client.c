@@ -298,11 +298,19 @@ static void mq_shut(di_connection *connection)
     di_mq_send(&client->replies, &nothing, NULL, 0, 0);
 }
 
+/* Tells the server. A name that it will not come for any more is this side's to remove. */
+static void take_leave(mq_client *client)
+{
+    say_bye(client);
+    if (client->replies.descriptor >= 0 && !client->claimed && server_is_gone(client))
+        di_queue_remove_name(&client->replies, client->name);
+}
+
 static void mq_close(di_connection *connection)
 {
     mq_client *client = (mq_client *)connection;
     if (client->maker == getpid())
-        say_bye(client);
+        take_leave(client);
     di_queue_close(&client->requests);
     di_queue_close(&client->replies);
     if (client->server_pidfd >= 0)

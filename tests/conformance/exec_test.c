@@ -525,7 +525,7 @@ static void programs_are_killed(void **state)
     for (int i = 0; i < trials; i++) {
         pid_t pid = pid_of_next(client);
         seed = seed * 1103515245 + 12345;
-        struct timespec pause_time = {.tv_nsec = (seed >> 8) % 2000000};
+        struct timespec pause_time = {.tv_nsec = (long)((seed >> 8) % 2000000)};
         pid_t killer = fork();
         assert_true(killer >= 0);
         if (killer == 0) {

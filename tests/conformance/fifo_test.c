@@ -557,7 +557,7 @@ static void clients_are_killed(void **state)
         if (pid == 0)
             call_for_ever(self);
         seed = seed * 1103515245 + 12345;
-        nanosleep(&(struct timespec){.tv_nsec = (seed >> 8) % 3000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)((seed >> 8) % 3000000)}, NULL);
         kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFSIGNALED(status));

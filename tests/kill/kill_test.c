@@ -35,7 +35,7 @@
 
 typedef struct kill_case {
     const char *name;
-    const char *address; /* "%s": a directory of our own */
+    const char *address; /* "%s": a directory of our own; "%d": a number of our own */
     enum dari_spin spin;
     bool traced;     /* at every instruction, too */
     bool by_process; /* death is seen though a child has all that the dead one had */
@@ -55,14 +55,15 @@ typedef struct stage {
 /* Where the case's address is a place that all servers of the case have. */
 static bool has_directory(const kill_case *one)
 {
-    return strchr(one->address, '%') != NULL;
+    return strstr(one->address, "%s") != NULL;
 }
 
 static void begin_address(stage *self)
 {
-    strcpy(self->address, self->one->address);
-    if (!has_directory(self->one))
+    if (!has_directory(self->one)) {
+        snprintf(self->address, sizeof self->address, self->one->address, getpid());
         return;
+    }
     strcpy(self->directory, "/tmp/dari-kill-XXXXXX");
     assert_non_null(mkdtemp(self->directory));
     snprintf(self->address, sizeof self->address, self->one->address, self->directory);
@@ -453,6 +454,7 @@ static const kill_case cases[] = {
     {"shm, spinning", "shm:%s/memory", DARI_SPIN_LATENCY, true, true},
     {"shm, sleeping", "shm:%s/memory", DARI_SPIN_NEVER, true, true},
     {"fifo", "fifo:%s/fifo", DARI_SPIN_BALANCED, false, false},
+    {"mq", "mq:dari-kill-%d", DARI_SPIN_BALANCED, false, true},
     {"tcp", "tcp://127.0.0.1:0", DARI_SPIN_BALANCED, false, false},
 };
 

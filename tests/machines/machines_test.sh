@@ -48,6 +48,7 @@ call() {
 check_pair() {
     case $3 in
     unix | shm | fifo) listen="$3:$PWD/meeting" ;;
+    mq) listen="mq:dari-machines-$$" ;;
     *) listen="$3://127.0.0.1:0" ;;
     esac
     check "a server $1 serves over $3" start_server "$1" "$listen"
@@ -60,10 +61,12 @@ for scheme in unix fifo tcp udp; do
     check_pair here there "$scheme"
     check_pair there here "$scheme"
 done
-# Memory is shared by machines of one byte order; another one refuses it.
+# Memory and queues are shared by machines of one byte order; another one refuses the memory.
 if [ "$endian" = little ]; then
-    check_pair here there shm
-    check_pair there here shm
+    for scheme in shm mq; do
+        check_pair here there "$scheme"
+        check_pair there here "$scheme"
+    done
 else
     check "a server here serves over shm" start_server here "shm:$PWD/meeting"
     run call there
