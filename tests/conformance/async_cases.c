@@ -584,7 +584,7 @@ void calls_one_way(test_fixture *fixture)
     assert_int_equal(fail_1_oneway(client, &(int32_t){DARI_NO_MEMORY}, &call), 0);
     assert_true(call.may_have_run);
     check_add(client);
-    assert_int_equal(fixture->entered, 12);
+    assert_int_equal(fixture_entered(fixture), 12);
     assert_int_equal(client->pending.dropped, 11);
     int errors[2] = {0, 0};
     assert_int_equal(nothing_1_start(client, &call, count_end, errors), 0);

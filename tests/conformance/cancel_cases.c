@@ -48,7 +48,7 @@ void cancelled_before_the_call(test_fixture *fixture)
     check_message(fixture, &call, "NOTHING: cancelled");
     check_add(client);
     fixture_stop(fixture);
-    assert_int_equal(fixture->entered, 2);
+    assert_int_equal(fixture_entered(fixture), 2);
     dari_client_close(client);
     dari_call_end(&call);
     dari_cancel_destroy(cancel);

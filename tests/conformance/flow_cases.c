@@ -248,7 +248,7 @@ void clients_die_at_every_byte(test_fixture *fixture)
     }
     raw_close(last);
     fixture_stop(fixture);
-    assert_int_equal(fixture->entered, 2);
+    assert_int_equal(fixture_entered(fixture), 2);
 }
 
 void nobody_listens(test_fixture *fixture)

@@ -77,7 +77,7 @@ void idempotent_calls_are_repeated(test_fixture *fixture)
     cut(client);
     assert_int_equal(nothing_1(client, &call), DARI_CLOSED);
     fixture_stop(fixture);
-    assert_int_equal(fixture->entered, 2);
+    assert_int_equal(fixture_entered(fixture), 2);
     dari_client_close(client);
     dari_call_end(&lone.call);
     dari_call_end(&call);
@@ -104,7 +104,7 @@ void idempotent_calls_in_flight_are_repeated(test_fixture *fixture)
         dari_call_end(&calls[i]);
     }
     fixture_stop(fixture);
-    assert_in_range(fixture->entered, COUNT + 1, 2 * COUNT);
+    assert_in_range(fixture_entered(fixture), COUNT + 1, 2 * COUNT);
     assert_int_equal(client->repeated, COUNT);
     assert_int_equal(client->pending.count, 0);
     dari_client_close(client);

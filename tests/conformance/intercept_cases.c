@@ -127,7 +127,7 @@ void interceptors_refuse_calls(test_fixture *fixture)
     watchers[1].refuses = 0;
     check_add(client);
     fixture_stop(fixture);
-    assert_int_equal(fixture->entered, 1);
+    assert_int_equal(fixture_entered(fixture), 1);
     dari_client_close(client);
     dari_call_end(&call);
 }

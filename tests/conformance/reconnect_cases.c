@@ -404,7 +404,7 @@ void calls_that_were_sent_are_not_repeated(test_fixture *fixture)
     fixture_open_gate(fixture);
     check_add(client);
     fixture_stop(fixture);
-    assert_in_range(fixture->entered, 2, 3);
+    assert_in_range(fixture_entered(fixture), 2, 3);
     dari_client_close(client);
     dari_call_end(&lone.call);
     dari_call_end(&one.call);
@@ -437,7 +437,7 @@ void calls_in_flight_wait_for_the_server(test_fixture *fixture)
     assert_int_equal(dari_client_descriptor(client), descriptor);
     assert_int_equal(client->flights.grounded_size, 0);
     assert_int_equal(client->pending.count, 0);
-    assert_int_equal(fixture->entered, COUNT);
+    assert_int_equal(fixture_entered(fixture), COUNT);
     end_all(all, COUNT);
     dari_client_close(client);
 }
@@ -611,7 +611,7 @@ void one_way_calls_connect_again(test_fixture *fixture)
     let_idle(client);
     assert_int_equal(nothing_1_oneway(client, NULL), 0);
     check_add(client);
-    assert_int_equal(fixture->entered, 2);
+    assert_int_equal(fixture_entered(fixture), 2);
     dari_client_close(client);
 }
 

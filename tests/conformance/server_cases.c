@@ -210,13 +210,13 @@ void stop_within_a_pipeline(test_fixture *fixture)
             raw_record(end, message, (size_t)(raw_call(message, xid, ECHO, ECHO_V1, 0) - message));
     raw_send(peer, records, (size_t)(end - records));
     assert_int_equal(dari_server_run(fixture->server), 0);
-    assert_int_equal(fixture->entered, 1);
+    assert_int_equal(fixture_entered(fixture), 1);
     assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
     assert_false(raw_has(peer));
     /* The others wait for the next run. */
     fixture->stop_at = CALLS;
     assert_int_equal(dari_server_run(fixture->server), 0);
-    assert_int_equal(fixture->entered, CALLS);
+    assert_int_equal(fixture_entered(fixture), CALLS);
     for (uint32_t xid = 2; xid <= CALLS; xid++) {
         assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
         assert_int_equal(dari_get_u32(reply), xid);

@@ -141,7 +141,7 @@ void workers_rest_once_stopped(test_fixture *fixture)
     for (uint32_t i = 0; i < COUNT; i++)
         send_nothing(peer, i);
     assert_int_equal(dari_server_run(fixture->server), 0);
-    assert_int_equal(fixture->entered, 1);
+    assert_int_equal(fixture_entered(fixture), 1);
     /* The others are served when the server goes on, in a loop of one's own too. */
     for (uint32_t i = 0; i < COUNT; i++) {
         while (!raw_has(peer))
