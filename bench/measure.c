@@ -19,6 +19,9 @@ static bool run_batch(const measure_row *row, const measure_subject *subject, ui
 {
     /* A few rounds first, not timed: the others have had the caches meanwhile. */
     bool right = row->rounds || subject->run(subject->context, rounds / 8 + 1, seed);
+    const struct timespec idle = {.tv_nsec = (long)row->idle_ns};
+    if (row->idle_ns)
+        nanosleep(&idle, NULL);
     uint64_t start = now();
     right &= subject->run(subject->context, rounds, seed);
     *ret_ns = (double)(now() - start) / (double)rounds;

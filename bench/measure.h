@@ -34,6 +34,7 @@ typedef struct measure_row {
     size_t subject_count; /* at most MEASURE_SUBJECTS_MAX */
     size_t batches;       /* 0: MEASURE_BATCHES; at least MEASURE_BATCHES_MIN */
     uint64_t rounds;      /* of each batch; 0: as many as make a batch of MEASURE_BATCH_NS */
+    uint64_t idle_ns;     /* before each batch nothing is done for so long, which is not timed */
 } measure_row;
 
 typedef struct measure_result {

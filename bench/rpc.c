@@ -2,23 +2,33 @@
 /* The rows of calls: for each, all servers are started, then all clients connect, then they take
  * turns. */
 #include "rpc.h"
+#include "rpc_cores.h"
 #include "rpc_idle.h"
 #include "rpc_network.h"
 #include "rpc_server.h"
 #include "scratch.h"
 
-#include <sched.h>
 #include <stdio.h>
 
 enum rpc_work { NOTHING, PIPELINED, ECHO };
 
+/* How the two sides of a row wait for each other. */
+enum rpc_waits {
+    BY_THEMSELVES, /* as they do by default, on one core */
+    ON_TWO_CORES,  /* the same, each on a core of its own */
+    ASLEEP,        /* never spinning, on one core */
+    IDLE           /* as by default, on one core; nobody has called for IDLE_NS */
+};
+
 #define SUBJECTS_MAX 4
+#define IDLE_NS 10000000u
 
 typedef struct rpc_row {
     const char *name;
     enum rpc_scheme scheme;
     enum rpc_work work;
     size_t batches; /* as measure_row has them */
+    enum rpc_waits waits;
     struct {
         const rpc_subject *subject;
         double target;
@@ -31,18 +41,55 @@ static const rpc_row rows[] = {
      RPC_UNIX,
      NOTHING,
      301,
+     BY_THEMSELVES,
      {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}, {&rpc_capnp, 0}}},
-    {"rpc/tcp/null", RPC_TCP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
-    {"rpc/udp/null", RPC_UDP, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
-    {"rpc/pipe/null", RPC_PIPE, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
-    {"rpc/fifo/null", RPC_FIFO, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
-    {"rpc/mq/null", RPC_MQ, NOTHING, 301, {{&rpc_dari, 0}, {&rpc_raw_mq, 1.15}}},
+    {"rpc/tcp/null",
+     RPC_TCP,
+     NOTHING,
+     301,
+     BY_THEMSELVES,
+     {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/udp/null",
+     RPC_UDP,
+     NOTHING,
+     301,
+     BY_THEMSELVES,
+     {{&rpc_dari, 0}, {&rpc_raw, 1.15}, {&rpc_tirpc, 0}}},
+    {"rpc/pipe/null",
+     RPC_PIPE,
+     NOTHING,
+     301,
+     BY_THEMSELVES,
+     {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
+    {"rpc/fifo/null",
+     RPC_FIFO,
+     NOTHING,
+     301,
+     BY_THEMSELVES,
+     {{&rpc_dari, 0}, {&rpc_raw_pipe, 1.15}}},
+    {"rpc/mq/null", RPC_MQ, NOTHING, 301, BY_THEMSELVES, {{&rpc_dari, 0}, {&rpc_raw_mq, 1.15}}},
     {"rpc/unix/pipelined64",
      RPC_UNIX,
      PIPELINED,
      101,
+     BY_THEMSELVES,
      {{&rpc_dari, 0}, {&rpc_raw, 0}, {&rpc_tirpc, 1.0 / 25}, {&rpc_capnp, 1.0 / 10}}},
-    {"rpc/tcp/echo1M", RPC_TCP, ECHO, 101, {{&rpc_dari, 0}, {&rpc_raw, 1 / 0.85}}},
+    {"rpc/tcp/echo1M", RPC_TCP, ECHO, 101, BY_THEMSELVES, {{&rpc_dari, 0}, {&rpc_raw, 1 / 0.85}}},
+    {"rpc/shm/null", RPC_SHM, NOTHING, 301, ON_TWO_CORES, {{&rpc_dari, 0}, {&rpc_raw_shm, 2.5}}},
+    {"rpc/shm/null-sleeping",
+     RPC_SHM,
+     NOTHING,
+     301,
+     ASLEEP,
+     {{&rpc_dari, 0}, {&rpc_raw_unix, 1.15}}},
+    {"rpc/shm/null-idle10ms", RPC_SHM, NOTHING, 101, IDLE, {{&rpc_dari, 0}, {&rpc_raw_unix, 1.15}}},
+    {"rpc/shm/pipelined64",
+     RPC_SHM,
+     PIPELINED,
+     101,
+     BY_THEMSELVES,
+     {{&rpc_dari, 0}, {&rpc_dari_unix, 1.0 / 3}}},
+    {"rpc/shm/echo1M", RPC_SHM, ECHO, 101, ON_TWO_CORES, {{&rpc_dari, 0}, {&rpc_raw_shm, 1.2}}},
 };
 
 /* A subject of the row that is being measured. */
@@ -52,14 +99,28 @@ typedef struct rpc_entrant {
     void *client;
 } rpc_entrant;
 
-static bool start_all(rpc_entrant *entrants, size_t count, const rpc_row *row, const char *folder)
+static bool start_servers(rpc_entrant *entrants, size_t count, const rpc_row *row,
+                          const char *folder)
 {
+    const rpc_place wanted = {.scheme = row->scheme, .never_spins = row->waits == ASLEEP};
     for (size_t i = 0; i < count; i++) {
         entrants[i].subject = row->subjects[i].subject;
         if (entrants[i].subject->serve &&
-            !rpc_server_start(&entrants[i].server, entrants[i].subject, row->scheme, folder))
+            !rpc_server_start(&entrants[i].server, entrants[i].subject, &wanted, folder))
             return false;
     }
+    return true;
+}
+
+static bool start_all(rpc_entrant *entrants, size_t count, const rpc_row *row, const char *folder,
+                      const rpc_cores *cores)
+{
+    if (row->waits == ON_TWO_CORES)
+        rpc_cores_use(&cores->other);
+    bool started = start_servers(entrants, count, row, folder);
+    rpc_cores_use(&cores->first);
+    if (!started)
+        return false;
     /* Only now, so that no server inherits a client. */
     for (size_t i = 0; i < count; i++) {
         if (!entrants[i].subject->open)
@@ -101,14 +162,15 @@ static uint64_t rounds_min(const rpc_subject *subject, enum rpc_work work)
     return work == PIPELINED && subject->pipelined ? 2 * RPC_IN_FLIGHT : 1;
 }
 
-static bool measure_row_of(measure_report *report, const rpc_row *row, const char *folder)
+static bool measure_row_of(measure_report *report, const rpc_row *row, const char *folder,
+                           const rpc_cores *cores)
 {
     rpc_entrant entrants[SUBJECTS_MAX] = {0};
     measure_subject subjects[SUBJECTS_MAX];
     size_t count = 0;
     while (count < SUBJECTS_MAX && row->subjects[count].subject)
         count++;
-    bool right = start_all(entrants, count, row, folder);
+    bool right = start_all(entrants, count, row, folder, cores);
     for (size_t i = 0; right && i < count; i++)
         subjects[i] = (measure_subject){.name = entrants[i].subject->name,
                                         .run = run_of(entrants[i].subject, row->work),
@@ -118,20 +180,11 @@ static bool measure_row_of(measure_report *report, const rpc_row *row, const cha
     right = right && measure(report, &(measure_row){.name = row->name,
                                                     .subjects = subjects,
                                                     .subject_count = count,
-                                                    .batches = row->batches});
+                                                    .batches = row->batches,
+                                                    .rounds = row->waits == IDLE,
+                                                    .idle_ns = row->waits == IDLE ? IDLE_NS : 0});
     stop_all(entrants, count);
     return right;
-}
-
-/* Keeps this process, and those that it starts, on the core where it is. */
-static void pin(cpu_set_t *ret_before)
-{
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    if (sched_getaffinity(0, sizeof *ret_before, ret_before) < 0 ||
-        sched_setaffinity(0, sizeof one, &one) < 0)
-        perror("bench: staying on one core");
 }
 
 static bool wants_any(const measure_report *report)
@@ -150,14 +203,14 @@ bool rpc_rows(measure_report *report)
     if (!scratch_make(folder))
         return false;
     rpc_network_enter();
-    cpu_set_t before;
-    pin(&before);
+    rpc_cores cores;
+    rpc_cores_find(&cores);
     bool right = true;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (measure_wants(report, rows[i].name))
-            right &= measure_row_of(report, &rows[i], folder);
+            right &= measure_row_of(report, &rows[i], folder, &cores);
     right &= rpc_idle_row(report, folder);
-    sched_setaffinity(0, sizeof before, &before);
+    rpc_cores_use(&cores.all);
     scratch_remove(folder);
     return right;
 }

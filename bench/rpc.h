@@ -3,7 +3,8 @@
  *
  * Each subject's server is a process of its own; the clients are this process. While a row is
  * measured, all of them run on one core: then the figures are what calls cost, and not how far
- * apart the scheduler happened to put two processes. */
+ * apart the scheduler happened to put two processes. In rows of processes that spin, the servers
+ * run on another core. */
 #ifndef BENCH_RPC_H
 #define BENCH_RPC_H
 
@@ -13,7 +14,7 @@
 extern "C" {
 #endif
 
-enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO, RPC_MQ };
+enum rpc_scheme { RPC_ANY, RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO, RPC_SHM, RPC_MQ };
 
 #define RPC_ECHO_SIZE 1048576u
 #define RPC_IN_FLIGHT 64u
@@ -23,16 +24,17 @@ enum rpc_scheme { RPC_UNIX, RPC_TCP, RPC_UDP, RPC_PIPE, RPC_FIFO, RPC_MQ };
 typedef struct rpc_place {
     enum rpc_scheme scheme;
     uint16_t port;             /* 0: the system chooses */
-    char path[100];            /* RPC_UNIX, RPC_FIFO: of something that is not there yet; RPC_MQ: a
-                                  name */
+    char path[100];            /* of something that is not there yet; RPC_MQ: a name */
     int client_in, client_out; /* RPC_PIPE: the descriptors of either side */
     int server_in, server_out;
+    bool never_spins;
 } rpc_place;
 
 /* An implementation. What it cannot do, or is not measured with, is NULL; all of it where it could
  * not be built. */
 typedef struct rpc_subject {
     const char *name;
+    enum rpc_scheme scheme; /* its own, whatever the row has; RPC_ANY: the row's */
     /* Serves at `place`, in a process of its own, until that is killed. Once clients can connect,
      * it calls rpc_server_ready. Returns only after it failed. */
     void (*serve)(rpc_place *place, int ready);
@@ -46,9 +48,12 @@ typedef struct rpc_subject {
 } rpc_subject;
 
 extern const rpc_subject rpc_dari;
+extern const rpc_subject rpc_dari_unix;
 extern const rpc_subject rpc_raw; /* the same bytes, with system calls alone */
 extern const rpc_subject rpc_raw_pipe;
 extern const rpc_subject rpc_raw_mq; /* by two queues, NOTHING alone */
+extern const rpc_subject rpc_raw_unix;
+extern const rpc_subject rpc_raw_shm; /* one cache line each way; the same copies by rings */
 extern const rpc_subject rpc_tirpc;
 extern const rpc_subject rpc_capnp;
 

@@ -109,5 +109,5 @@ bool pipelined(void *context, uint64_t rounds, uint64_t)
 } // namespace
 
 const rpc_subject rpc_capnp = {
-    "capnproto", serve, open_client, close_client, nothing, pipelined, nullptr,
+    "capnproto", RPC_ANY, serve, open_client, close_client, nothing, pipelined, nullptr,
 };

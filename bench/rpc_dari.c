@@ -24,7 +24,8 @@ static void *open_client(const rpc_place *place)
     if (!client)
         return NULL;
     rpc_dari_address(place, false, address);
-    const dari_client_options options = {.call = &client->call};
+    const dari_client_options options = {
+        .call = &client->call, .spin = place->never_spins ? DARI_SPIN_NEVER : DARI_SPIN_BALANCED};
     if (dari_connect(address, &options, &client->client) == 0)
         return client;
     fprintf(stderr, "bench: dari: %s\n", dari_call_message(&client->call));
@@ -70,6 +71,17 @@ static bool echo(void *context, uint64_t rounds, uint64_t seed)
 
 const rpc_subject rpc_dari = {
     .name = "dari",
+    .serve = rpc_dari_serve,
+    .open = open_client,
+    .close = close_client,
+    .nothing = nothing,
+    .pipelined = rpc_dari_pipelined,
+    .echo = echo,
+};
+
+const rpc_subject rpc_dari_unix = {
+    .name = "dari over unix",
+    .scheme = RPC_UNIX,
     .serve = rpc_dari_serve,
     .open = open_client,
     .close = close_client,

@@ -8,10 +8,7 @@
 
 void rpc_dari_address(const rpc_place *place, bool serves, char *ret_address)
 {
-    if (place->scheme == RPC_UNIX || place->scheme == RPC_FIFO)
-        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s:%s",
-                 place->scheme == RPC_UNIX ? "unix" : "fifo", place->path);
-    else if (place->scheme == RPC_PIPE && serves)
+    if (place->scheme == RPC_PIPE && serves)
         snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "pipe:%d,%d", place->server_in,
                  place->server_out);
     else if (place->scheme == RPC_PIPE)
@@ -19,6 +16,12 @@ void rpc_dari_address(const rpc_place *place, bool serves, char *ret_address)
                  place->client_out);
     else if (place->scheme == RPC_MQ)
         snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "mq:%s", place->path);
+    else if (place->scheme != RPC_TCP && place->scheme != RPC_UDP)
+        snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s:%s",
+                 place->scheme == RPC_UNIX   ? "unix"
+                 : place->scheme == RPC_FIFO ? "fifo"
+                                             : "shm",
+                 place->path);
     else
         snprintf(ret_address, RPC_DARI_ADDRESS_SIZE, "%s://127.0.0.1:%u",
                  place->scheme == RPC_TCP ? "tcp" : "udp", (unsigned)place->port);
@@ -41,7 +44,9 @@ void rpc_dari_serve(rpc_place *place, int ready)
 {
     static const calls_1_handlers handlers = {.nothing = nothing, .echo = echo};
     const dari_server_options options = {.connections_max = RPC_IDLE_CONNECTIONS + 1,
-                                         .connections_per_peer_max = RPC_IDLE_CONNECTIONS + 1};
+                                         .connections_per_peer_max = RPC_IDLE_CONNECTIONS + 1,
+                                         .spin = place->never_spins ? DARI_SPIN_NEVER
+                                                                    : DARI_SPIN_BALANCED};
     char address[RPC_DARI_ADDRESS_SIZE];
     dari_server *server;
     rpc_dari_address(place, true, address);

@@ -82,7 +82,7 @@ bool rpc_idle_row(measure_report *report, const char *folder)
         return false;
     double bytes = -1;
     void **clients = calloc(RPC_IDLE_CONNECTIONS + 1, sizeof *clients);
-    if (clients && rpc_server_start(&server, &rpc_dari, RPC_UNIX, folder)) {
+    if (clients && rpc_server_start(&server, &rpc_dari, &(rpc_place){.scheme = RPC_UNIX}, folder)) {
         bytes = measure_growth(&server, clients);
         rpc_server_stop(&server);
     }

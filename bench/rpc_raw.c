@@ -164,3 +164,14 @@ const rpc_subject rpc_raw = {
     .pipelined = pipelined,
     .echo = echo,
 };
+
+const rpc_subject rpc_raw_unix = {
+    .name = "raw over unix",
+    .scheme = RPC_UNIX,
+    .serve = rpc_raw_serve,
+    .open = open_client,
+    .close = close_client,
+    .nothing = nothing,
+    .pipelined = pipelined,
+    .echo = echo,
+};

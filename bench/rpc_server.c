@@ -50,17 +50,19 @@ static void keep_side(const rpc_place *place, bool serves)
     close(serves ? place->client_out : place->server_out);
 }
 
-bool rpc_server_start(rpc_server *server, const rpc_subject *subject, enum rpc_scheme scheme,
+bool rpc_server_start(rpc_server *server, const rpc_subject *subject, const rpc_place *wanted,
                       const char *folder)
 {
-    *server = (rpc_server){.place.scheme = scheme};
-    if (scheme == RPC_MQ)
+    *server = (rpc_server){.place = *wanted};
+    if (subject->scheme != RPC_ANY)
+        server->place.scheme = subject->scheme;
+    if (server->place.scheme == RPC_MQ)
         snprintf(server->place.path, sizeof server->place.path, "bench-%d-%s", (int)getpid(),
                  subject->name);
     else
         snprintf(server->place.path, sizeof server->place.path, "%.80s/%s", folder, subject->name);
     int ends[2];
-    if (pipe(ends) < 0 || (scheme == RPC_PIPE && !make_pipes(&server->place)))
+    if (pipe(ends) < 0 || (server->place.scheme == RPC_PIPE && !make_pipes(&server->place)))
         return false;
     fflush(NULL);
     server->process = fork();

@@ -12,9 +12,10 @@ typedef struct rpc_server {
     rpc_place place;
 } rpc_server;
 
-/* Starts a server of the subject, whose socket, where it has a path, is in `folder`. Returns once
- * clients can connect. False: it failed, and there is nothing to stop. */
-bool rpc_server_start(rpc_server *server, const rpc_subject *subject, enum rpc_scheme scheme,
+/* Starts a server of the subject, whose socket, where it has a path, is in `folder`. `wanted`: its
+ * scheme, where the subject has none of its own, and whether it spins. Returns once clients can
+ * connect. False: it failed, and there is nothing to stop. */
+bool rpc_server_start(rpc_server *server, const rpc_subject *subject, const rpc_place *wanted,
                       const char *folder);
 
 /* Kills it and removes its socket. Takes a zeroed one. */
