@@ -87,7 +87,7 @@ static const rpc_row rows[] = {
      RPC_SHM,
      PIPELINED,
      101,
-     BY_THEMSELVES,
+     ON_TWO_CORES,
      {{&rpc_dari, 0}, {&rpc_dari_unix, 1.0 / 3}}},
     {"rpc/shm/echo1M", RPC_SHM, ECHO, 101, ON_TWO_CORES, {{&rpc_dari, 0}, {&rpc_raw_shm, 1.2}}},
 };

@@ -166,6 +166,16 @@ static inline bool di_ring_has_bytes(const di_ring_reader *reader)
     return di_ring_written(reader) != atomic_load_explicit(&reader->head, memory_order_relaxed);
 }
 
+/* Fetches the line that the next bytes will come to. Who spins does so at each look: once bytes are
+ * there, their line comes at the same time as the one of the cursor, and not after it. */
+static inline void di_ring_expect(const di_ring_reader *reader)
+{
+    uint32_t head = atomic_load_explicit(&reader->head, memory_order_relaxed);
+    const uint8_t *next = reader->data + (head & (reader->size - 1));
+    __builtin_prefetch(next);
+    __builtin_prefetch(next + 63);
+}
+
 /* Looks how much there is to read. Returns 0, or DARI_PROTOCOL: the writer claims to have written
  * more than there is room for. */
 static inline int di_ring_look_for_bytes(di_ring_reader *reader, uint32_t *ret_size)

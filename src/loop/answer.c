@@ -44,7 +44,7 @@ void di_request_count(dari_server *server, di_procedure_counters *counters, uint
     }
     uint64_t now = di_now();
     if (in_loop)
-        server->clock = now;
+        server->now = server->clock = now;
     di_count_ok(counters, now - began);
 }
 

@@ -76,3 +76,8 @@ bool di_hot_spin(dari_server *server, uint64_t most_ns)
 {
     return di_spin_until(&server->spin, any_is_ready, server, most_ns);
 }
+
+bool di_hot_goes_on(dari_server *server)
+{
+    return di_spin_briefly(&server->spin, any_is_ready, server);
+}

@@ -449,6 +449,23 @@ static int wait_for_events(dari_server *server, struct epoll_event *events, int 
     return epoll_wait(server->epoll, events, DI_EVENTS_PER_TURN, milliseconds);
 }
 
+/* Whether nothing but connections that are busy has to be looked at before long. */
+static bool may_go_on(const dari_server *server, uint64_t began)
+{
+    return server->hot && !server->ready && !server->finishing &&
+           server->now - began < DI_HOT_TURN_NS && atomic_load(&server->running) &&
+           !di_server_stops(server) && !atomic_load(&server->services_called);
+}
+
+/* Serves those as long as they go on: the rest of a turn would cost more than their calls. */
+static void serve_hot(dari_server *server)
+{
+    uint64_t began = server->now;
+    while (di_hot_serve(server) && may_go_on(server, began) &&
+           ++server->hot_turns < DI_HOT_TURNS_MAX && di_hot_goes_on(server))
+        continue;
+}
+
 /* What is to be done without an event. It is looked for here: mostly there is nothing. */
 static void do_what_is_due(dari_server *server)
 {
@@ -457,7 +474,7 @@ static void do_what_is_due(dari_server *server)
     if (server->ready)
         serve_ready(server);
     if (server->hot)
-        di_hot_serve(server);
+        serve_hot(server);
     if (atomic_load(&server->caller_due) <= server->now)
         di_callers_expire(server);
     if (server->sweep_at <= server->now)

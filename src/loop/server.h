@@ -40,6 +40,7 @@
 #define DI_ACCEPTS_PER_TURN 16
 /* Turns in a row that serve memory alone before the kernel is asked for events again. */
 #define DI_HOT_TURNS_MAX 64u
+#define DI_HOT_TURN_NS UINT64_C(500000)
 /* How long no connection is accepted once descriptors or memory have run out, unless one of our own
  * closes before. */
 #define DI_ACCEPT_PAUSE_NS UINT64_C(100000000)
@@ -210,7 +211,7 @@ struct dari_server {
     uint64_t accept_again; /* when a pause in accepting ends; 0: there is none */
     bool told_no_accept;   /* the log knows; nothing was accepted since */
     bool told_peer_limit;
-    uint64_t now;      /* when this turn began */
+    uint64_t now;      /* when this turn began, or the last call that the loop has answered ended */
     uint64_t clock;    /* when the loop last looked, or 0: too long ago to time a call by it */
     uint64_t sweep_at; /* when connections are next looked at; DI_NEVER: there are none */
 
@@ -324,6 +325,8 @@ bool di_hot_serve(dari_server *server);
 bool di_hot_arm(dari_server *server);
 /* Looks at them as long as spinning pays. Returns whether something is there. */
 bool di_hot_spin(dari_server *server, uint64_t most_ns);
+/* The same for those that were served a moment ago. */
+bool di_hot_goes_on(dari_server *server);
 
 /* Takes a connection over. Returns 0 or the error; then the connection is closed. */
 int di_session_create(dari_server *server, di_connection *connection, const char *address,

@@ -3,8 +3,11 @@
 
 #include "base/clock.h"
 
-/* Looks between two readings of the clock. */
+/* Looks between two readings of the clock; the first ones are made without a pause, since a peer
+ * that is busy answers at once. */
 #define LOOKS 64
+/* Looks at a peer that was busy a moment ago: a few microseconds. */
+#define LOOKS_BRIEFLY 512
 /* Spins for nothing in a row that are believed. */
 #define MISSES 2u
 
@@ -25,7 +28,8 @@ static bool look_for(bool (*look)(void *argument), void *argument, uint64_t most
         for (int i = 0; i < LOOKS; i++) {
             if (look(argument))
                 return true;
-            pause_processor();
+            if (end)
+                pause_processor();
         }
         uint64_t now = di_now();
         if (end == 0)
@@ -69,4 +73,13 @@ bool di_spin_is_over(di_spin *spin)
         return false;
     spin->rounds = 0;
     return true;
+}
+
+bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument)
+{
+    bool spins = spin->policy != DARI_SPIN_NEVER && spin->misses == 0;
+    int left = spins ? LOOKS_BRIEFLY : 1;
+    while (left > 0 && !look(argument))
+        left--;
+    return left > 0;
 }

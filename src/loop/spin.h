@@ -34,4 +34,8 @@ bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, 
  * spins again. */
 bool di_spin_is_over(di_spin *spin);
 
+/* The same for a peer that was busy a moment ago: for no more than what it takes to answer, without
+ * reading the clock, and only where the last spin found something. */
+bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument);
+
 #endif

@@ -416,7 +416,7 @@ static void watch(dari_client *client, di_waiter *self)
     /* A thread that dispatches may have taken what came. */
     if (!client->held && !self->done && told & DI_WANTS_RECEIVE)
         receive(client, self);
-    if (room)
+    if (room && !client->broken && di_channel_unsent(&client->channel) > 0)
         send_rest(client);
 }
 

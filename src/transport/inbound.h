@@ -6,6 +6,8 @@
 
 #include "base/buffer.h"
 
+#include <stdbool.h>
+
 /* The room that is made for what arrives; more than that only for what a peer announced, and at
  * first no more than the second figure: an announcement costs a peer nothing. */
 #define DI_INBOUND_ROOM ((size_t)4096)
@@ -28,6 +30,18 @@ static inline void di_inbound_rest(di_inbound *inbound)
 }
 
 void di_inbound_consume(di_inbound *inbound, size_t size);
+
+/* The same for all that is there, but memory of the least size, which nobody else holds, is kept;
+ * di_inbound_rest gives it back. Returns whether that could be done. */
+static inline bool di_inbound_empty(di_inbound *inbound, size_t size)
+{
+    di_buffer *buffer = &inbound->buffer;
+    if (size < di_buffer_size(buffer) || buffer->room > DI_BUFFER_START || !buffer->data ||
+        !di_hold_is_single(di_buffer_hold(buffer)))
+        return false;
+    buffer->begin = buffer->end = 0;
+    return true;
+}
 
 /* Takes memory over, for when it next has none. */
 void di_inbound_lend(di_inbound *inbound, di_hold *memory);

@@ -419,9 +419,12 @@ static uint8_t *shm_peek(const di_connection *connection, size_t *ret_size)
     return di_buffer_peek(&((const di_shm *)connection)->in.buffer, ret_size);
 }
 
+/* The memory stays while the connection is busy: shm_arm gives it back. */
 static void shm_consume(di_connection *connection, size_t size)
 {
-    di_inbound_consume(&((di_shm *)connection)->in, size);
+    di_shm *shm = (di_shm *)connection;
+    if (!di_inbound_empty(&shm->in, size))
+        di_inbound_consume(&shm->in, size);
 }
 
 static di_hold *shm_hold(di_connection *connection)
@@ -456,8 +459,11 @@ static bool has_room_again(const di_shm *shm)
 static bool shm_ready(const di_connection *connection, bool to_receive)
 {
     const di_shm *shm = (const di_shm *)connection;
-    return is_open(shm) && ((to_receive && (di_ring_has_bytes(&shm->reader) || is_gone(shm))) ||
-                            has_room_again(shm));
+    if (!is_open(shm))
+        return false;
+    if (to_receive)
+        di_ring_expect(&shm->reader);
+    return (to_receive && (di_ring_has_bytes(&shm->reader) || is_gone(shm))) || has_room_again(shm);
 }
 
 static bool shm_arm(di_connection *connection)
@@ -468,8 +474,12 @@ static bool shm_arm(di_connection *connection)
         return true;
     if (!atomic_compare_exchange_strong(&shm->look, &awake, ASLEEP) && awake != ASLEEP)
         return false;
-    if (di_ring_sleep(&shm->reader) && !has_room_again(shm) && !is_gone(shm))
+    if (di_ring_sleep(&shm->reader) && !has_room_again(shm) && !is_gone(shm)) {
+        /* Of a client another thread may be reading there, and there is no pool. */
+        if (shm->in.buffer.pool)
+            di_inbound_rest(&shm->in);
         return true;
+    }
     rise(shm);
     return false;
 }
