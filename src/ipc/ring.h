@@ -99,6 +99,12 @@ static inline uint32_t di_ring_unread(const di_ring_writer *writer)
     return writer->tail - (possible ? head : writer->head);
 }
 
+/* How far the reader says that it is. By any thread. */
+static inline uint32_t di_ring_taken(const di_ring_writer *writer)
+{
+    return atomic_load_explicit(&writer->control->head, memory_order_relaxed);
+}
+
 /* Looks how much room there is. Returns 0, or DARI_PROTOCOL: the reader claims to have read what it
  * cannot. */
 static inline int di_ring_look_for_room(di_ring_writer *writer)

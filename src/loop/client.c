@@ -47,6 +47,7 @@ int di_client_make(const char *address, const dari_client_options *options,
         client->retry_ns = DI_RETRY_MAX_NS;
     client->queued_max = options->queued_max ? options->queued_max : DARI_CLIENT_QUEUED_MAX_DEFAULT;
     client->spin.policy = client->loop.spin.policy = options->spin;
+    client->spin.work = client->loop.spin.work = di_client_peer_work;
     client->decode_budget =
         options->decode_budget ? options->decode_budget : DARI_DECODE_BUDGET_DEFAULT;
     client->accept = options->accept;

@@ -179,6 +179,8 @@ void di_client_flush(dari_client *client);
 /* Spins, without the lock, until the connection can go on, as long as that pays and at most until
  * then. Returns whether it can. The connection must stay meanwhile. */
 bool di_client_spin(dari_client *client, di_spin *spin, uint64_t until);
+/* di_spin.work of a client, for its connection. */
+uint32_t di_client_peer_work(void *connection);
 
 /* The reply that was read where it lies is used no more: what came after it is handed out. Called
  * with the lock held. */

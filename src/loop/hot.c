@@ -43,6 +43,15 @@ static bool any_is_ready(void *argument)
     return false;
 }
 
+uint32_t di_hot_work(void *argument)
+{
+    const dari_server *server = argument;
+    uint32_t sum = 0;
+    for (const di_session *session = server->hot; session; session = session->next_hot)
+        sum += session->channel.connection->ops->taken(session->channel.connection);
+    return sum;
+}
+
 /* Serving may close sessions, this one or others. */
 bool di_hot_serve(dari_server *server)
 {

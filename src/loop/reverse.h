@@ -2,7 +2,8 @@
 /* Calls against the direction of a connection (RFC 8167 names them reverse): the server calls, and
  * the client answers. Both ends get what they lack as a connection of its own kind, which passes
  * messages through the other party's channel: reverse_client.c makes a client of a session,
- * reverse_server.c, by an inlet (inlet.c), a session of a client. The type of a message says whose it is.
+ * reverse_server.c, by an inlet (inlet.c), a session of a client. The type of a message says whose
+ * it is.
  *
  * Locks, where several are taken: the client that calls over a session, that session, the client
  * that a session answers for; each before the next one, and before server->lock. */

@@ -69,6 +69,7 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     server->log_user = options->log_user;
     server->worker_count = options->workers;
     server->spin.policy = options->spin;
+    server->spin.work = di_hot_work;
     server->epoll = server->wake_descriptor = server->alarm_descriptor = -1;
     server->alarm_at = DI_NEVER;
     server->ready_end = &server->ready;

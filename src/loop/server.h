@@ -327,6 +327,8 @@ bool di_hot_arm(dari_server *server);
 bool di_hot_spin(dari_server *server, uint64_t most_ns);
 /* The same for those that were served a moment ago. */
 bool di_hot_goes_on(dari_server *server);
+/* di_spin.work of a server, for those that it looks at. */
+uint32_t di_hot_work(void *server);
 
 /* Takes a connection over. Returns 0 or the error; then the connection is closed. */
 int di_session_create(dari_server *server, di_connection *connection, const char *address,

@@ -3,9 +3,11 @@
 
 #include "base/clock.h"
 
-/* Looks between two readings of the clock; the first ones are made without a pause, since a peer
- * that is busy answers at once. */
+/* Looks between two readings of the clock. */
 #define LOOKS 64
+/* The first ones, for a peer that answers at once: without a pause, and nothing else is looked at.
+ */
+#define LOOKS_FIRST 256
 /* Looks at a peer that was busy a moment ago: a few microseconds. */
 #define LOOKS_BRIEFLY 512
 /* Spins for nothing in a row that are believed. */
@@ -21,22 +23,56 @@ static void pause_processor(void)
 #endif
 }
 
-static bool look_for(bool (*look)(void *argument), void *argument, uint64_t most_ns)
+/* When the looking ends. */
+typedef struct spin_end {
+    uint64_t at;   /* unless the peer is seen at work, 0 at first */
+    uint64_t last; /* at the latest */
+    uint32_t work; /* as it was, */
+    bool looked;   /* which is known */
+} spin_end;
+
+static uint32_t work_of(const di_spin *spin, void *argument)
 {
-    uint64_t end = 0;
-    do {
+    return spin->work ? spin->work(argument) : 0;
+}
+
+/* Whether it has come. */
+static bool is_at_end(const di_spin *spin, void *argument, uint64_t most_ns, spin_end *end)
+{
+    uint64_t now = di_now();
+    uint64_t span = most_ns < DI_SPIN_NS ? most_ns : DI_SPIN_NS;
+    if (!end->at) {
+        end->last = now + (most_ns / DI_SPIN_STRETCH < span ? most_ns : DI_SPIN_STRETCH * span);
+        end->at = now + span;
+        return false;
+    }
+    bool over = now >= end->at;
+    if (end->looked && !over)
+        return false;
+    uint32_t work = work_of(spin, argument);
+    if (over && (!end->looked || work == end->work || now >= end->last))
+        return true;
+    if (over)
+        end->at = now + span < end->last ? now + span : end->last;
+    end->looked = true;
+    end->work = work;
+    return false;
+}
+
+static bool look_for(const di_spin *spin, bool (*look)(void *argument), void *argument,
+                     uint64_t most_ns)
+{
+    spin_end end = {0};
+    for (int i = 0; i < LOOKS_FIRST; i++)
+        if (look(argument))
+            return true;
+    while (!is_at_end(spin, argument, most_ns, &end))
         for (int i = 0; i < LOOKS; i++) {
             if (look(argument))
                 return true;
-            if (end)
-                pause_processor();
+            pause_processor();
         }
-        uint64_t now = di_now();
-        if (end == 0)
-            end = now + most_ns;
-        else if (now >= end)
-            return false;
-    } while (true);
+    return false;
 }
 
 static unsigned skips_after(unsigned misses)
@@ -57,7 +93,7 @@ bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, 
         spin->skips--;
         return false;
     }
-    if (look_for(look, argument, most_ns < DI_SPIN_NS ? most_ns : DI_SPIN_NS)) {
+    if (look_for(spin, look, argument, most_ns)) {
         spin->misses = spin->rounds = 0;
         return true;
     }

@@ -15,6 +15,8 @@
 
 /* The longest spin: what waking a process on another processor costs. */
 #define DI_SPIN_NS UINT64_C(50000)
+/* As many times that, while the peer is seen at work. */
+#define DI_SPIN_STRETCH 8u
 /* With DARI_SPIN_LATENCY as many in a row, between which one looks what else there is: 10 ms. */
 #define DI_SPIN_ROUNDS 200u
 /* The most waits without spinning in a row. */
@@ -22,20 +24,22 @@
 
 typedef struct di_spin {
     enum dari_spin policy;
-    unsigned misses; /* spins in a row that found nothing */
-    unsigned skips;  /* waits that are still to be left out */
-    unsigned rounds; /* of DARI_SPIN_LATENCY in a row */
+    uint32_t (*work)(void *argument); /* a figure that changes while the peer works; or NULL */
+    unsigned misses;                  /* spins in a row that found nothing */
+    unsigned skips;                   /* waits that are still to be left out */
+    unsigned rounds;                  /* of DARI_SPIN_LATENCY in a row */
 } di_spin;
 
-/* Looks until `look` says true, for `most_ns` at most. Returns whether it did. */
+/* Looks until `look` says true, for `most_ns` at most. Returns whether it did. `argument` is for
+ * `work` too. */
 bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, uint64_t most_ns);
-
-/* Whether to sleep, after a spin that found nothing; otherwise one looks what else there is, and
- * spins again. */
-bool di_spin_is_over(di_spin *spin);
 
 /* The same for a peer that was busy a moment ago: for no more than what it takes to answer, without
  * reading the clock, and only where the last spin found something. */
 bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument);
+
+/* Whether to sleep, after a spin that found nothing; otherwise one looks what else there is, and
+ * spins again. */
+bool di_spin_is_over(di_spin *spin);
 
 #endif

@@ -306,6 +306,11 @@ static bool is_ready(void *connection)
     return ((const di_connection *)connection)->ops->ready(connection, true);
 }
 
+uint32_t di_client_peer_work(void *connection)
+{
+    return ((const di_connection *)connection)->ops->taken(connection);
+}
+
 bool di_client_spin(dari_client *client, di_spin *spin, uint64_t until)
 {
     di_connection *connection = client->channel.connection;

@@ -466,6 +466,12 @@ static bool shm_ready(const di_connection *connection, bool to_receive)
     return (to_receive && (di_ring_has_bytes(&shm->reader) || is_gone(shm))) || has_room_again(shm);
 }
 
+static uint32_t shm_taken(const di_connection *connection)
+{
+    const di_shm *shm = (const di_shm *)connection;
+    return is_open(shm) ? di_ring_taken(&shm->writer) : 0;
+}
+
 static bool shm_arm(di_connection *connection)
 {
     di_shm *shm = (di_shm *)connection;
@@ -526,6 +532,7 @@ static const di_connection_ops shm_ops = {
     .use_pool = shm_use_pool,
     .peer = shm_peer,
     .ready = shm_ready,
+    .taken = shm_taken,
     .arm = shm_arm,
     .shut = shm_shut,
     .close = shm_close,

@@ -131,6 +131,8 @@ typedef struct di_connection_ops {
      * Whether flush would move something, where something is unsent, or, if that is asked, receive:
      * a look without a system call, by any thread, while others send and receive. */
     bool (*ready)(const di_connection *connection, bool to_receive);
+    /* A figure that changes while the peer takes what was sent: it is at work. As with ready. */
+    uint32_t (*taken)(const di_connection *connection);
     /* Has the peer wake this side by a watch, once there is something to receive. Returns whether
      * there is nothing yet: otherwise nobody is to sleep. The next receive takes it back. Not
      * beside receive. Flush that is blocked has done the same for itself. NULL where ready is. */
