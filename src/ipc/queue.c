@@ -139,7 +139,7 @@ static int take(int descriptor, const di_queue_shape *shape, di_queue *ret_queue
     int error = look_at(descriptor, ret_queue);
     if (error < 0) {
         fail(failure, error, errno, NULL);
-        mq_close(descriptor);
+        close(descriptor);
     }
     return error;
 }
@@ -152,7 +152,7 @@ int di_queue_open(const char *name, int access, di_queue *ret_queue, di_queue_fa
 void di_queue_close(di_queue *queue)
 {
     if (queue->descriptor >= 0)
-        mq_close(queue->descriptor);
+        close(queue->descriptor);
     queue->descriptor = -1;
 }
 

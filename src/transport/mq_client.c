@@ -11,6 +11,7 @@
 #include "transport/mq.h"
 
 #include "base/buffer.h"
+#include "base/process.h"
 #include "transport/failure.h"
 #include "transport/mq_address.h"
 #include "transport/mq_wire.h"
@@ -369,7 +370,7 @@ static int find_server(mq_client *client, const char *name, uint32_t other, di_f
     if (version != DI_MQ_VERSION)
         return di_fail(failure, DARI_LAYOUT, NULL);
     /* An owner that is there after this has been there all along. */
-    client->server_pidfd = di_mq_open_process(client->server);
+    client->server_pidfd = di_process_open(client->server);
     if (client->server_pidfd < 0 && errno != ESRCH)
         return di_fail_system(failure, errno, "the server's process cannot be watched");
     if (client->server_pidfd < 0 || server_is_gone(client))

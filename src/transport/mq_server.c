@@ -2,6 +2,8 @@
 /* The connections of a server of mq:. */
 #include "transport/mq_server.h"
 
+#include "base/process.h"
+
 #include <dari/error.h>
 
 #include <errno.h>
@@ -260,7 +262,7 @@ static int open_process(const di_queue *replies, pid_t *ret_process, int *ret_pi
 {
     uint8_t version;
     pid_t process = di_queue_owner(replies, &version);
-    int pidfd = process ? di_mq_open_process(process) : -1;
+    int pidfd = process ? di_process_open(process) : -1;
     if (process && pidfd < 0 && errno != ESRCH)
         return DARI_ERRNO;
     /* An owner that is there after this has been there all along. */

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int di_mq_send(const di_queue *queue, const di_mq_head *head, const void *bytes, size_t size,
@@ -28,10 +27,4 @@ bool di_mq_has_ended(int pidfd)
 {
     struct pollfd one = {.fd = pidfd, .events = POLLIN};
     return poll(&one, 1, 0) > 0;
-}
-
-int di_mq_open_process(pid_t process)
-{
-    /* The library has no function for it before glibc 2.36. The descriptor is close-on-exec. */
-    return (int)syscall(SYS_pidfd_open, process, 0);
 }

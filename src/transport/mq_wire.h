@@ -66,7 +66,4 @@ uint64_t di_mq_pid_namespace(void);
 /* Whether a process has ended, by its pidfd. */
 bool di_mq_has_ended(int pidfd);
 
-/* A descriptor of a process, or -1 with errno. */
-int di_mq_open_process(pid_t process);
-
 #endif

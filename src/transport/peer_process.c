@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport/peer_process.h"
 
+#include "base/process.h"
+
 #include <dari/error.h>
 
 #include <errno.h>
@@ -9,14 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
-#endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
 #endif
 
 /* The field of /proc/PID/stat that says when the process has started, counted from the end of its
@@ -56,7 +54,7 @@ static int open_by_number(int socket, di_peer_process *ret_process)
     *ret_process = (di_peer_process){.descriptor = -1, .by_number = true};
     if (process.pid <= 0)
         return 0;
-    int descriptor = (int)syscall(SYS_pidfd_open, process.pid, 0);
+    int descriptor = di_process_open(process.pid);
     if (descriptor < 0 && errno == ESRCH)
         return DARI_CLOSED;
     if (descriptor < 0)

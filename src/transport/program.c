@@ -2,6 +2,7 @@
 #include "transport/program.h"
 
 #include "base/fork_guard.h"
+#include "base/process.h"
 #include "base/thread.h"
 #include "transport/failure.h"
 
@@ -155,7 +156,7 @@ static int spawn(char *const arguments[], const int ends[2], bool keeps_standard
 static int open_process(pid_t pid)
 {
     siginfo_t state;
-    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
+    int descriptor = di_process_open(pid);
     if (descriptor < 0)
         return -1;
     if (waitid((idtype_t)P_PIDFD, (id_t)descriptor, &state, WEXITED | WNOHANG | WNOWAIT) == 0)

@@ -15,15 +15,9 @@
 #include <string.h>
 
 const di_transport *const di_transports[] = {
-    &di_unix_transport,
-    &di_pipe_transport,
-    &di_exec_transport,
-    &di_shm_transport,
-    &di_fifo_transport,
-    &di_tcp_transport,
-    &di_udp_transport,
-    &di_mq_transport,
-    NULL,
+    &di_unix_transport, &di_pipe_transport, &di_exec_transport,
+    &di_shm_transport,  &di_fifo_transport, &di_tcp_transport,
+    &di_udp_transport,  &di_mq_transport,   NULL,
 };
 
 int di_transport_find(const char *address, const di_transport **ret_transport,
