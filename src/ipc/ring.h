@@ -134,13 +134,32 @@ static inline void di_ring_withdraw(di_ring_writer *writer, uint32_t size)
     writer->tail -= size;
 }
 
+/* Whether the reader has said that it sleeps. */
+static inline bool di_ring_reader_sleeps(const di_ring_writer *writer)
+{
+    return atomic_load_explicit(&writer->control->reader_sleeps, memory_order_relaxed) != 0;
+}
+
+/* Says something, before one looks at what the other side has said: as a store of
+ * memory_order_seq_cst, in one order with those, but the processor fetches the line of the word
+ * together with the lines of what was written before, and not after them. */
+static inline void di_ring_say(_Atomic(uint32_t) *word, uint32_t value)
+{
+#ifdef __SANITIZE_THREAD__ /* which knows no fences */
+    atomic_store_explicit(word, value, memory_order_seq_cst);
+#else
+    atomic_store_explicit(word, value, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 /* Publishes what is written. Returns whether the reader is to be woken. */
 static inline bool di_ring_publish(di_ring_writer *writer)
 {
     if (writer->tail == writer->published)
         return false;
     writer->published = writer->tail;
-    atomic_store_explicit(&writer->control->tail, writer->tail, memory_order_seq_cst);
+    di_ring_say(&writer->control->tail, writer->tail);
     _Atomic(uint32_t) *sleeps = &writer->control->reader_sleeps;
     return atomic_load_explicit(sleeps, memory_order_seq_cst) &&
            atomic_exchange_explicit(sleeps, 0, memory_order_seq_cst);

@@ -70,6 +70,7 @@ static void end_message(di_session *session, di_origin *origin, uint8_t *room, s
         call_loop = flushed < 0 || (flushed == DI_BLOCKED && !(session->wants & DI_WANTS_SEND));
     } else {
         di_count(&traffic->sent, added);
+        di_channel_advance(&session->channel);
     }
     di_session_give_output(session, locked);
     if (call_loop)
@@ -112,9 +113,10 @@ uint8_t *dari_request_reserve(dari_request *request, int64_t size)
 
 static void send_success(dari_request *request)
 {
+    /* Before anything is written: a locked instruction waits for the memory of all writes. */
+    di_request_count(request->server, request->counters, request->began, 0, request->in_loop);
     di_reply_success_encode(request->message, request->xid);
     request->replied = true;
-    di_request_count(request->server, request->counters, request->began, 0, request->in_loop);
     end_message(request->session, &request->origin, request->message, request->message_size,
                 &request->references, request->locked, !request->in_loop);
     leave(request, 0);

@@ -104,6 +104,12 @@ static inline int di_channel_flush(di_channel *channel)
     return channel->connection->ops->flush(channel->connection);
 }
 
+static inline void di_channel_advance(di_channel *channel)
+{
+    if (channel->connection->ops->advance)
+        channel->connection->ops->advance(channel->connection);
+}
+
 static inline size_t di_channel_unsent(const di_channel *channel)
 {
     return channel->connection->ops->unsent(channel->connection);

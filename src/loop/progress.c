@@ -281,8 +281,11 @@ static int make_progress(dari_client *client)
     if (client->flights.timers.first)
         di_flights_expire(client, di_now());
     look_for_cancels(client);
-    for (di_flight *flight; left > 0 && (flight = next_flight(client, &received)); left--)
+    for (di_flight *flight; left > 0 && (flight = next_flight(client, &received)); left--) {
         finish(client, flight);
+        if (!client->broken && !client->writing)
+            di_channel_advance(&client->channel);
+    }
     di_client_flush(client);
     di_client_pass_on(client);
     loop->dispatching = false;

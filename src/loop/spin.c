@@ -9,7 +9,8 @@
  */
 #define LOOKS_FIRST 256
 /* Looks at a peer that was busy a moment ago: a few microseconds. */
-#define LOOKS_BRIEFLY 512
+#define BRIEFLY_NS 2000u
+#define LOOKS_BRIEFLY 16
 /* Spins for nothing in a row that are believed. */
 #define MISSES 2u
 
@@ -111,11 +112,16 @@ bool di_spin_is_over(di_spin *spin)
     return true;
 }
 
-bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument)
+bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument,
+                     uint64_t *clock)
 {
-    bool spins = spin->policy != DARI_SPIN_NEVER && spin->misses == 0;
-    int left = spins ? LOOKS_BRIEFLY : 1;
-    while (left > 0 && !look(argument))
-        left--;
-    return left > 0;
+    if (spin->policy == DARI_SPIN_NEVER || spin->misses > 0)
+        return look(argument);
+    uint64_t now = *clock = di_now();
+    uint64_t end = now + BRIEFLY_NS;
+    for (; now < end; now = *clock = di_now())
+        for (int i = 0; i < LOOKS_BRIEFLY; i++)
+            if (look(argument))
+                return true;
+    return false;
 }

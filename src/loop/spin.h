@@ -34,9 +34,11 @@ typedef struct di_spin {
  * `work` too. */
 bool di_spin_until(di_spin *spin, bool (*look)(void *argument), void *argument, uint64_t most_ns);
 
-/* The same for a peer that was busy a moment ago: for no more than what it takes to answer, without
- * reading the clock, and only where the last spin found something. */
-bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument);
+/* The same for a peer that was busy a moment ago: for no more than what it takes to answer, and
+ * only where the last spin found something. `clock` is read now and then, and is no older than a
+ * tenth of a microsecond or so where something was found. */
+bool di_spin_briefly(const di_spin *spin, bool (*look)(void *argument), void *argument,
+                     uint64_t *clock);
 
 /* Whether to sleep, after a spin that found nothing; otherwise one looks what else there is, and
  * spins again. */

@@ -20,6 +20,8 @@
 #define WAKES 256
 /* Bytes that are moved before the other side is told of them, so that both work at once. */
 #define PIECE_MAX ((uint32_t)32 << 10)
+/* Bytes of small messages, the same for a reader that is awake. */
+#define PIECE_MIN ((uint32_t)256)
 
 /* Who looks at the socket. The thread that receives is asleep once it has announced that: then what
  * comes is left to wake it. Flush, in another thread perhaps, looks only while that one is awake.
@@ -121,6 +123,15 @@ static int look_at_socket(di_shm *shm)
     return 0;
 }
 
+/* The same for a side that nobody has woken: mostly there is nothing, which one call says. */
+static int look_around(di_shm *shm)
+{
+    struct pollfd both[] = {{.fd = di_connection_descriptor(&shm->head), .events = POLLIN},
+                            {.fd = shm->process.descriptor, .events = POLLIN}};
+    int ready = poll(both, 2, 0);
+    return ready == 0 ? 0 : look_at_socket(shm);
+}
+
 /* Something went on: what has come was not for nothing. */
 static void count_progress(di_shm *shm)
 {
@@ -180,6 +191,13 @@ static int shm_reserve(di_connection *connection, size_t size, uint8_t **ret_roo
     return 0;
 }
 
+/* Publishes what is in the ring. */
+static void publish(di_shm *shm)
+{
+    if (di_ring_publish(&shm->writer))
+        wake(shm);
+}
+
 static void shm_commit(di_connection *connection, size_t size)
 {
     di_shm *shm = (di_shm *)connection;
@@ -189,11 +207,12 @@ static void shm_commit(di_connection *connection, size_t size)
         di_buffer_commit(&shm->out, size);
 }
 
-/* Publishes what is in the ring. */
-static void publish(di_shm *shm)
+static void shm_advance(di_connection *connection)
 {
-    if (di_ring_publish(&shm->writer))
-        wake(shm);
+    di_shm *shm = (di_shm *)connection;
+    if (is_open(shm) && di_ring_unpublished(&shm->writer) >= PIECE_MIN &&
+        !di_ring_reader_sleeps(&shm->writer))
+        publish(shm);
 }
 
 /* Moves the beginning of some bytes into the ring; what is large is published at once. Returns how
@@ -375,7 +394,9 @@ static int look_for_bytes(di_shm *shm, uint32_t *ret_size)
         error = di_ring_look_for_bytes(&shm->reader, ret_size);
     if (error < 0 || *ret_size > 0)
         return error;
-    if (!woken || !is_gone(shm))
+    if (!woken)
+        error = look_around(shm);
+    else if (!is_gone(shm))
         error = look_at_socket(shm);
     return error < 0 ? error : di_ring_look_for_bytes(&shm->reader, ret_size);
 }
@@ -521,6 +542,7 @@ static const di_connection_ops shm_ops = {
     .reserve = shm_reserve,
     .commit = shm_commit,
     .commit_parts = shm_commit_parts,
+    .advance = shm_advance,
     .flush = shm_flush,
     .unsent = shm_unsent,
     .withdraw = shm_withdraw,

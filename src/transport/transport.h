@@ -98,6 +98,9 @@ typedef struct di_connection_ops {
      * none. */
     void (*prioritize)(di_connection *connection, unsigned priority);
     int (*flush)(di_connection *connection);
+    /* Between messages that are flushed together: lets a peer that is awake begin with what is
+     * committed, where that costs no system call. Nothing is told. NULL: it would cost one. */
+    void (*advance)(di_connection *connection);
     size_t (*unsent)(const di_connection *connection); /* committed bytes not yet sent */
     /* Takes the last `size` committed bytes back; they are at most those unsent. */
     void (*withdraw)(di_connection *connection, size_t size);
