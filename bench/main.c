@@ -4,6 +4,7 @@
  * where an output is wrong, never because a target is missed. */
 #include "codec.h"
 #include "compiler.h"
+#include "latency.h"
 #include "measure.h"
 #include "nfs.h"
 #include "rpc.h"
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
         return usage(argv[0]);
     bool right = codec_rows(&report);
     right &= rpc_rows(&report);
+    right &= latency_rows(&report);
     right &= compiler_rows(&report, dari, rpcgen);
     if (nfs && examples)
         right &= nfs_rows(&report, nfs, examples);

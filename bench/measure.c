@@ -129,6 +129,38 @@ bool measure_figure(measure_report *report, const char *name, const char *unit, 
     return true;
 }
 
+static const char *const percentile_names[MEASURE_PERCENTILES] = {"50", "90", "99", "99.9", "100"};
+
+bool measure_latency(measure_report *report, const char *name, double *samples, size_t count)
+{
+    static const double parts[MEASURE_PERCENTILES] = {0.5, 0.9, 0.99, 0.999, 1};
+    if (report->latency_count == MEASURE_ROWS_MAX)
+        return false;
+    measure_latencies *result = &report->latencies[report->latency_count++];
+    snprintf(result->name, sizeof result->name, "%s", name);
+    if (count == 0)
+        return true;
+    qsort(samples, count, sizeof *samples, compare_doubles);
+    for (size_t i = 0; i < MEASURE_PERCENTILES; i++)
+        result->ns[i] = samples[(size_t)((double)(count - 1) * parts[i])];
+    return true;
+}
+
+static void print_latencies(const measure_report *report)
+{
+    if (report->latency_count == 0)
+        return;
+    printf("\n%-34s %10s %10s %10s %10s %10s\n", "round trips in ns", "50 %", "90 %", "99 %",
+           "99.9 %", "max");
+    for (size_t i = 0; i < report->latency_count; i++) {
+        const measure_latencies *row = &report->latencies[i];
+        printf("%-34s", row->name);
+        for (size_t j = 0; row->ns[0] > 0 && j < MEASURE_PERCENTILES; j++)
+            printf(" %10.0f", row->ns[j]);
+        printf("%s\n", row->ns[0] > 0 ? "" : "  not built");
+    }
+}
+
 static void print_target(double ratio, double target)
 {
     char text[32];
@@ -156,7 +188,7 @@ static void print_peer(const measure_result *row, size_t peer)
         print_target(ratio, row->targets[peer]);
 }
 
-void measure_print(const measure_report *report)
+static void print_rows(const measure_report *report)
 {
     printf("%-28s %12s  %-18s %12s  %10s  %8s\n", "row", "dari ns", "peer", "peer ns", "dari takes",
            "target");
@@ -175,6 +207,26 @@ void measure_print(const measure_report *report)
         }
         printf("\n");
     }
+}
+
+void measure_print(const measure_report *report)
+{
+    if (report->row_count > 0 || report->latency_count == 0)
+        print_rows(report);
+    print_latencies(report);
+}
+
+static void write_latencies(FILE *file, const measure_latencies *row)
+{
+    fprintf(file, "  {\"name\": \"%s\", \"ns\": ", row->name);
+    if (row->ns[0] > 0)
+        fprintf(file, "%.1f", row->ns[0]);
+    else
+        fprintf(file, "null");
+    fprintf(file, ", \"peers\": {}, \"percentiles\": {");
+    for (size_t i = 0; row->ns[0] > 0 && i < MEASURE_PERCENTILES; i++)
+        fprintf(file, "%s\"%s\": %.1f", i ? ", " : "", percentile_names[i], row->ns[i]);
+    fprintf(file, "}}");
 }
 
 static void write_row(FILE *file, const measure_result *row)
@@ -201,7 +253,11 @@ bool measure_write(const measure_report *report, const char *path)
     fprintf(file, "[\n");
     for (size_t i = 0; i < report->row_count; i++) {
         write_row(file, &report->rows[i]);
-        fprintf(file, "%s\n", i + 1 < report->row_count ? "," : "");
+        fprintf(file, "%s\n", i + 1 < report->row_count + report->latency_count ? "," : "");
+    }
+    for (size_t i = 0; i < report->latency_count; i++) {
+        write_latencies(file, &report->latencies[i]);
+        fprintf(file, "%s\n", i + 1 < report->latency_count ? "," : "");
     }
     fprintf(file, "]\n");
     bool failed = ferror(file);

@@ -46,6 +46,14 @@ typedef struct measure_result {
     double targets[MEASURE_SUBJECTS_MAX];
 } measure_result;
 
+#define MEASURE_PERCENTILES 5u /* 50, 90, 99, 99.9 and 100 */
+
+/* How long single calls took. */
+typedef struct measure_latencies {
+    char name[96];
+    double ns[MEASURE_PERCENTILES]; /* 0: this one could not be built */
+} measure_latencies;
+
 /* A number for a round, to change an input with: it differs from round to round and batch to batch.
  */
 static inline uint64_t measure_mix(uint64_t seed, uint64_t round)
@@ -60,6 +68,8 @@ typedef struct measure_report {
     const char *only;
     measure_result rows[MEASURE_ROWS_MAX];
     size_t row_count;
+    measure_latencies latencies[MEASURE_ROWS_MAX];
+    size_t latency_count;
 } measure_report;
 
 /* Measures a row. Returns false, having said so on standard error, where an output was wrong. */
@@ -70,17 +80,21 @@ bool measure(measure_report *report, const measure_row *row);
 bool measure_figure(measure_report *report, const char *name, const char *unit, double figure,
                     double limit);
 
+/* Adds the percentiles of `count` times in ns, which it sorts; 0: it could not be built. */
+bool measure_latency(measure_report *report, const char *name, double *samples, size_t count);
+
 /* True where the report wants a row of this name. */
 bool measure_wants(const measure_report *report, const char *name);
 
-/* Prints the rows: the time of one round, each peer's time, the ratio of the two, and whether the
- * target is met. */
+/* Prints the rows and the percentiles: the time of one round, each peer's time, the ratio of the
+ * two, and whether the target is met. */
 void measure_print(const measure_report *report);
 
-/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]. A row whose figures
- * are no times has the same form, so that whoever compares dari with peers need not tell them
- * apart, and "unit": "bytes" beside it. A peer that could not be built is null. False: it could not
- * write. */
+/* Writes the rows as JSON: [{"name": …, "ns": …, "peers": {"libtirpc": …}}]; percentiles as
+ * [{"name": …, "ns": …, "peers": {}, "percentiles": {"50": …, "90": …}}], where "ns" is the first.
+ * A row whose figures are no times has the same form, so that whoever compares dari with peers need
+ * not tell them apart, and "unit": "bytes" beside it. A peer that could not be built is null.
+ * False: it could not write. */
 bool measure_write(const measure_report *report, const char *path);
 
 #endif

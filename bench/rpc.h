@@ -56,6 +56,8 @@ extern const rpc_subject rpc_raw_unix;
 extern const rpc_subject rpc_raw_shm; /* one cache line each way; the same copies by rings */
 extern const rpc_subject rpc_tirpc;
 extern const rpc_subject rpc_capnp;
+extern const rpc_subject rpc_zeromq;
+extern const rpc_subject rpc_nng;
 
 /* Tells the process that started this server where it listens. */
 void rpc_server_ready(const rpc_place *place, int ready);
