@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <cmocka.h>
@@ -121,6 +122,87 @@ static void latency_sleeps_after_many_rounds(void **state)
     assert_true(di_spin_is_over(&self));
 }
 
+/* A peer whose work is looked at: it goes on, or it stands. */
+typedef struct worker {
+    unsigned asked;
+    bool works;
+} worker;
+
+/* It is done once its work has been looked at four times. */
+static bool is_done(void *argument)
+{
+    return ((worker *)argument)->asked >= 4;
+}
+
+static uint32_t work(void *argument)
+{
+    worker *it = argument;
+    it->asked++;
+    return it->works ? it->asked : 0;
+}
+
+static void a_peer_at_work_is_waited_for(void **state)
+{
+    (void)state;
+    bool found = false;
+    /* This process may be made to wait for longer than all of that. */
+    for (int i = 0; i < 20 && !found; i++) {
+        di_spin self = {.work = work};
+        worker it = {.works = true};
+        found = di_spin_until(&self, is_done, &it, UINT64_MAX);
+    }
+    assert_true(found);
+}
+
+static void one_that_stands_is_not(void **state)
+{
+    (void)state;
+    di_spin self = {.work = work};
+    worker it = {.works = false};
+    assert_false(di_spin_until(&self, is_done, &it, UINT64_MAX));
+    assert_in_range(it.asked, 1, 2);
+    assert_int_equal(self.misses, 1);
+}
+
+static bool never(void *argument)
+{
+    (void)argument;
+    return false;
+}
+
+static void work_without_end_is_not_waited_for(void **state)
+{
+    (void)state;
+    di_spin self = {.work = work};
+    worker it = {.works = true};
+    assert_false(di_spin_until(&self, never, &it, UINT64_MAX));
+    assert_in_range(it.asked, 1, DI_SPIN_STRETCH + 2);
+}
+
+static void a_brief_spin_says_the_time(void **state)
+{
+    (void)state;
+    di_spin self = {0};
+    uint64_t clock = 0, before = di_now();
+    prospect it = {.there_at = 10};
+    assert_true(di_spin_briefly(&self, look, &it, &clock));
+    assert_in_range(clock, before, di_now());
+    it.there_at = UINT32_MAX;
+    assert_false(di_spin_briefly(&self, look, &it, &clock));
+    assert_int_equal(self.misses, 0);
+}
+
+static void a_brief_spin_looks_once_where_spinning_does_not_pay(void **state)
+{
+    (void)state;
+    uint64_t clock = 7;
+    prospect it = {.there_at = UINT32_MAX};
+    assert_false(di_spin_briefly(&(di_spin){.misses = 1}, look, &it, &clock));
+    assert_false(di_spin_briefly(&(di_spin){.policy = DARI_SPIN_NEVER}, look, &it, &clock));
+    assert_int_equal(it.looks, 2);
+    assert_int_equal(clock, 7);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -131,6 +213,11 @@ int main(void)
         cmocka_unit_test(spins_for_nothing_become_rare),
         cmocka_unit_test(latency_never_leaves_out),
         cmocka_unit_test(latency_sleeps_after_many_rounds),
+        cmocka_unit_test(a_peer_at_work_is_waited_for),
+        cmocka_unit_test(one_that_stands_is_not),
+        cmocka_unit_test(work_without_end_is_not_waited_for),
+        cmocka_unit_test(a_brief_spin_says_the_time),
+        cmocka_unit_test(a_brief_spin_looks_once_where_spinning_does_not_pay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
