@@ -165,6 +165,8 @@ static int update_wants(dari_server *server, di_session *session)
     bool again = session->unwatched && wants;
     if (wants == session->wants && !again)
         return 0;
+    if (connection->ops->disarm && !(wants & DI_WANTS_RECEIVE))
+        connection->ops->disarm(session->channel.connection);
     epoll_data_t data = {.ptr = session};
     int error = again ? di_watches_add(server->epoll, connection, wants, data)
                       : di_watches_change(server->epoll, connection, session->wants, wants, data);

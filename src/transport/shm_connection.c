@@ -511,6 +511,11 @@ static bool shm_arm(di_connection *connection)
     return false;
 }
 
+static void shm_disarm(di_connection *connection)
+{
+    rise((di_shm *)connection);
+}
+
 static void shm_shut(di_connection *connection)
 {
     di_shm *shm = (di_shm *)connection;
@@ -556,6 +561,7 @@ static const di_connection_ops shm_ops = {
     .ready = shm_ready,
     .taken = shm_taken,
     .arm = shm_arm,
+    .disarm = shm_disarm,
     .shut = shm_shut,
     .close = shm_close,
 };

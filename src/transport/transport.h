@@ -140,6 +140,9 @@ typedef struct di_connection_ops {
      * there is nothing yet: otherwise nobody is to sleep. The next receive takes it back. Not
      * beside receive. Flush that is blocked has done the same for itself. NULL where ready is. */
     bool (*arm)(di_connection *connection);
+    /* Takes that back where receive will not be called for a while: the watches would go on telling
+     * of what only receive takes. Not beside receive. NULL where arm is. */
+    void (*disarm)(di_connection *connection);
 
     /* Ends both directions at once, for whoever waits for its watches too. */
     void (*shut)(di_connection *connection);

@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SO_PEERPIDFD
@@ -775,6 +776,52 @@ static uint32_t sessions_of(test_fixture *fixture)
     return open;
 }
 
+static uint64_t time_between(const struct timespec *before, const struct timespec *after)
+{
+    int64_t seconds = after->tv_sec - before->tv_sec;
+    return (uint64_t)(seconds * 1000000000 + after->tv_nsec - before->tv_nsec);
+}
+
+/* Replies of workers fill the ring while the loop sleeps; then the client sends wake-ups and
+ * leaves: the loop must neither turn without end nor miss that. */
+static void a_client_leaves_while_replies_wait(void **state)
+{
+    test_fixture *fixture = *state;
+    liar self;
+    clockid_t clock;
+    struct timespec before, after;
+    fixture->options.shm_ring_size = RING;
+    fixture->options.queued_max = 4096;
+    fixture->options.workers = 1;
+    fixture->options.spin = DARI_SPIN_NEVER;
+    fixture_serve(fixture);
+    fixture_close_gate(fixture);
+    meet(fixture, &self);
+    for (uint32_t xid = 1; xid <= 6; xid++) {
+        while (di_ring_look_for_room(&self.writer) == 0 && di_ring_known_room(&self.writer) < 20048)
+            sched_yield();
+        call_echo(&self, xid, 20000);
+    }
+    while (atomic_load(&self.controls[0].head) != 6 * 20048 ||
+           !atomic_load(&self.controls[0].reader_sleeps))
+        sched_yield();
+    fixture_open_gate(fixture);
+    while (!atomic_load(&self.controls[1].writer_waits))
+        sched_yield();
+    fixture_await_entered(fixture, 6);
+    assert_int_equal(pthread_getcpuclockid(fixture->thread, &clock), 0);
+    wake_server(&self);
+    clock_gettime(clock, &before);
+    poll(NULL, 0, 200);
+    clock_gettime(clock, &after);
+    assert_true(time_between(&before, &after) < 50 * DARI_MS);
+    part(&self);
+    uint64_t until = di_now() + 10000 * DARI_MS;
+    while (sessions_of(fixture) > 0 && di_now() < until)
+        sched_yield();
+    assert_int_equal(sessions_of(fixture), 0);
+}
+
 /* A client whose child holds its connection open is killed: the server sees that all the same. */
 static void check_forked_client(test_fixture *fixture)
 {
@@ -923,6 +970,7 @@ int main(void)
         TEST(names_are_in_a_directory_of_ones_own),
         TEST(another_user_may_not_connect),
         TEST(a_server_of_another_user),
+        TEST(a_client_leaves_while_replies_wait),
         TEST(a_forked_client_is_killed),
         TEST(a_forked_client_is_killed_on_an_old_kernel),
         TEST(a_server_dies),
