@@ -235,15 +235,13 @@ static inline bool di_ring_read(di_ring_reader *reader, uint32_t size)
 }
 
 /* Announces that the reader will sleep until it is woken, and looks once more. Returns whether it
- * may sleep; otherwise something is there, and the announcement is taken back. */
+ * may sleep; otherwise something is there. */
 static inline bool di_ring_sleep(di_ring_reader *reader)
 {
+    reader->announced = true;
     atomic_store_explicit(&reader->control->reader_sleeps, 1, memory_order_seq_cst);
     uint32_t tail = atomic_load_explicit(&reader->control->tail, memory_order_seq_cst);
-    reader->announced = tail == atomic_load_explicit(&reader->head, memory_order_relaxed);
-    if (!reader->announced)
-        atomic_store_explicit(&reader->control->reader_sleeps, 0, memory_order_relaxed);
-    return reader->announced;
+    return tail == atomic_load_explicit(&reader->head, memory_order_relaxed);
 }
 
 /* Says that nothing more is read. */

@@ -499,7 +499,8 @@ static bool shm_arm(di_connection *connection)
     int awake = AWAKE;
     if (!is_open(shm))
         return true;
-    if (!atomic_compare_exchange_strong(&shm->look, &awake, ASLEEP) && awake != ASLEEP)
+    bool fell_asleep = atomic_compare_exchange_strong(&shm->look, &awake, ASLEEP);
+    if (!fell_asleep && awake != ASLEEP)
         return false;
     if (di_ring_sleep(&shm->reader) && !has_room_again(shm) && !is_gone(shm)) {
         /* Of a client another thread may be reading there, and there is no pool. */
@@ -507,7 +508,9 @@ static bool shm_arm(di_connection *connection)
             di_inbound_rest(&shm->in);
         return true;
     }
-    rise(shm);
+    /* Otherwise another thread may sleep, and count on being woken. */
+    if (fell_asleep)
+        rise(shm);
     return false;
 }
 
