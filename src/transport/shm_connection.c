@@ -308,8 +308,17 @@ static void shm_withdraw(di_connection *connection, size_t size)
         di_ring_withdraw(&shm->writer, (uint32_t)(size - last));
 }
 
+/* Whether a flush that is blocked would find room. */
+static bool has_room_again(const di_shm *shm)
+{
+    return atomic_load_explicit(&shm->blocked, memory_order_relaxed) &&
+           atomic_load_explicit(&shm->writer.control->head, memory_order_relaxed) !=
+               atomic_load_explicit(&shm->blocked_at, memory_order_relaxed);
+}
+
 /* What flush returns that has found no room. A side that does not receive now has to take the
- * wake-ups here, or they would go on telling. */
+ * wake-ups here, or they would go on telling; with them perhaps the one for room that has come
+ * meanwhile: then this is DI_MOVED. */
 static int stay_blocked(di_shm *shm, bool progressed)
 {
     atomic_store_explicit(&shm->blocked_at, shm->writer.head, memory_order_relaxed);
@@ -318,6 +327,8 @@ static int stay_blocked(di_shm *shm, bool progressed)
     if (!progressed && atomic_compare_exchange_strong(&shm->look, &awake, FLUSH_LOOKS)) {
         shm->failed = look_at_socket(shm);
         atomic_store(&shm->look, AWAKE);
+        if (shm->failed == 0 && has_room_again(shm))
+            return DI_MOVED;
     }
     if (shm->failed)
         return shm->failed;
@@ -348,8 +359,13 @@ static int shm_flush(di_connection *connection)
         int more = push(shm, bytes, size);
         if (more < 0)
             return shm->failed = more;
-        if (more == 0)
-            return stay_blocked(shm, progressed);
+        if (more == 0) {
+            int blocked = stay_blocked(shm, progressed);
+            if (blocked != DI_MOVED)
+                return blocked;
+            progressed = true;
+            continue;
+        }
         di_buffer_consume(&shm->out, (size_t)more);
         count_progress(shm);
         progressed = true;
@@ -467,14 +483,6 @@ static void shm_use_pool(di_connection *connection, di_pool *pool)
 static void shm_peer(const di_connection *connection, di_peer *ret_peer)
 {
     di_unix_peer(di_connection_descriptor(connection), "shm:", ret_peer);
-}
-
-/* Whether a flush that is blocked would find room. */
-static bool has_room_again(const di_shm *shm)
-{
-    return atomic_load_explicit(&shm->blocked, memory_order_relaxed) &&
-           atomic_load_explicit(&shm->writer.control->head, memory_order_relaxed) !=
-               atomic_load_explicit(&shm->blocked_at, memory_order_relaxed);
 }
 
 static bool shm_ready(const di_connection *connection, bool to_receive)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Both sides of a shm: connection in one thread. */
+/* Both sides of a shm: connection in one thread, and what happens between two steps of one side. */
 #include "transport/shm_connection.h"
 
 #include <setjmp.h>
@@ -18,6 +18,22 @@ typedef struct pair {
     di_connection *client, *server;
 } pair;
 
+/* Called before the next recv. The linker puts the function in the place of recv: --wrap. */
+static void (*meanwhile)(pair *self);
+static pair *between;
+
+ssize_t __real_recv(int descriptor, void *bytes, size_t size, int flags);
+ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags);
+
+ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags)
+{
+    void (*now)(pair * self) = meanwhile;
+    meanwhile = NULL;
+    if (now)
+        now(between);
+    return __real_recv(descriptor, bytes, size, flags);
+}
+
 static int begin(void **state)
 {
     int sockets[2];
@@ -28,7 +44,7 @@ static int begin(void **state)
     assert_int_equal(di_shm_create_client(sockets[0], &self->client), 0);
     assert_int_equal(di_shm_create_server(sockets[1], RING, &self->server), 0);
     assert_int_equal(self->client->ops->receive(self->client, 1), DI_BLOCKED);
-    *state = self;
+    *state = between = self;
     return 0;
 }
 
@@ -83,11 +99,34 @@ static void a_sleeper_stays_announced(void **state)
     assert_false(is_told(self->client));
 }
 
+static void take_all(pair *self)
+{
+    take_bytes(self->server, RING);
+}
+
+/* The wake-up comes when flush has found no room, and is about to take wake-ups. */
+static void room_that_comes_while_flush_gives_up(void **state)
+{
+    pair *self = *state;
+    const di_connection_ops *ops = self->client->ops;
+    assert_int_equal(send_bytes(self->client, RING), DI_MOVED);
+    assert_int_equal(send_bytes(self->client, 2 * RING), DI_BLOCKED);
+    meanwhile = take_all;
+    int flushed = ops->flush(self->client);
+    assert_null(meanwhile);
+    assert_int_equal(flushed, DI_BLOCKED);
+    assert_false(ops->ready(self->client, false));
+    take_bytes(self->server, RING);
+    assert_true(is_told(self->client));
+    assert_int_equal(ops->flush(self->client), DI_MOVED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(a_sleeper_stays_announced),
+        TEST(room_that_comes_while_flush_gives_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
