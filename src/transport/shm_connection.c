@@ -540,8 +540,12 @@ static void shm_shut(di_connection *connection)
 static void shm_close(di_connection *connection)
 {
     di_shm *shm = (di_shm *)connection;
-    if (is_open(shm) && shm->owner == getpid())
-        di_ring_leave(&shm->reader);
+    if (shm->owner == getpid()) {
+        if (is_open(shm))
+            di_ring_leave(&shm->reader);
+        /* Closing tells nobody where a child holds the socket too. */
+        shutdown(di_connection_descriptor(connection), SHUT_RDWR);
+    }
     close(di_connection_descriptor(connection));
     if (shm->process.descriptor >= 0)
         close(shm->process.descriptor);

@@ -948,6 +948,33 @@ static void a_forked_server_dies(void **state)
     check_dying_server(fixture, DARI_SPIN_LATENCY, true);
 }
 
+/* A server ends while a child that it forked holds its connections open. */
+static void a_forked_server_ends(void **state)
+{
+    test_fixture *fixture = *state;
+    int hold[2];
+    char byte;
+    liar self;
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    fixture_serve(fixture);
+    meet(fixture, &self);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(hold[1]);
+        close(self.socket);
+        while (read(hold[0], &byte, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    fixture_stop(fixture);
+    await_end(self.socket);
+    part(&self);
+    close(hold[0]);
+    close(hold[1]);
+    waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -975,6 +1002,7 @@ int main(void)
         TEST(a_forked_client_is_killed_on_an_old_kernel),
         TEST(a_server_dies),
         TEST(a_forked_server_dies),
+        TEST(a_forked_server_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
