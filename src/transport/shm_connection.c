@@ -306,6 +306,8 @@ static void shm_withdraw(di_connection *connection, size_t size)
         di_buffer_withdraw(&shm->out, last);
     if (size > last)
         di_ring_withdraw(&shm->writer, (uint32_t)(size - last));
+    if (di_buffer_size(&shm->out) == 0)
+        atomic_store_explicit(&shm->blocked, false, memory_order_relaxed);
 }
 
 /* Whether a flush that is blocked would find room. */

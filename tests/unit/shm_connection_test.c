@@ -121,12 +121,27 @@ static void room_that_comes_while_flush_gives_up(void **state)
     assert_int_equal(ops->flush(self->client), DI_MOVED);
 }
 
+/* What had waited for room is taken back: then room is no reason to go on. */
+static void nothing_waits_for_room_any_more(void **state)
+{
+    pair *self = *state;
+    const di_connection_ops *ops = self->client->ops;
+    assert_int_equal(send_bytes(self->client, RING), DI_MOVED);
+    assert_int_equal(send_bytes(self->client, 100), DI_BLOCKED);
+    ops->withdraw(self->client, 100);
+    take_bytes(self->server, RING);
+    assert_false(ops->ready(self->client, true));
+    assert_true(ops->arm(self->client));
+    assert_int_equal(send_bytes(self->client, 100), DI_MOVED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(a_sleeper_stays_announced),
         TEST(room_that_comes_while_flush_gives_up),
+        TEST(nothing_waits_for_room_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
