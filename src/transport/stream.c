@@ -190,6 +190,7 @@ void di_stream_init(di_stream *stream, const di_stream_io *io)
 typedef struct socket_stream {
     di_stream stream;
     di_stream_peer *ask; /* who the peer is, or NULL */
+    pid_t owner;         /* the process of this side: its children only close what they inherit */
 } socket_stream;
 
 static ssize_t socket_receive(di_stream *stream, void *bytes, size_t size)
@@ -220,8 +221,11 @@ static void socket_shut(di_stream *stream)
     shutdown(di_connection_descriptor(&stream->head), SHUT_RDWR);
 }
 
+/* Closing tells nobody where a child holds the socket too. */
 static void socket_free(di_stream *stream)
 {
+    if (((const socket_stream *)stream)->owner == getpid())
+        socket_shut(stream);
     close(di_connection_descriptor(&stream->head));
     free(stream);
 }
@@ -245,6 +249,7 @@ int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_co
     di_stream_init(&own->stream, &socket_io);
     own->stream.head = di_connection_of(&stream_ops, descriptor);
     own->ask = ask;
+    own->owner = getpid();
     *ret_connection = &own->stream.head;
     return 0;
 }

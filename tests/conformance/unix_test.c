@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,6 +290,40 @@ static void several_addresses(void **state)
     connects(second, 0);
 }
 
+/* Who is connected learns of the server's end though a child holds the connection too. */
+static void a_server_that_has_forked_ends(void **state)
+{
+    unix_state *self = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int hold[2];
+    char byte;
+    listens(self->server, self->address, 0, NULL);
+    strcpy(address.sun_path, self->path);
+    int caller = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(caller, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(dari_server_dispatch(self->server), 0);
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(hold[1]);
+        close(caller);
+        while (read(hold[0], &byte, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    dari_server_destroy(self->server);
+    self->server = NULL;
+    struct pollfd end = {.fd = caller, .events = POLLIN};
+    int told = poll(&end, 1, 10000);
+    close(hold[0]);
+    close(hold[1]);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(told, 1);
+    assert_int_equal(recv(caller, &byte, 1, MSG_DONTWAIT), 0);
+    close(caller);
+}
+
 /* Without the limit, connecting might take for ever. */
 static void a_limit_that_cannot_be_set(void **state)
 {
@@ -322,6 +357,7 @@ int main(void)
         CASE(a_path_that_was_taken_by_force_is_not_removed),
         CASE(a_directory_that_is_not_there),
         CASE(a_child_removes_nothing),
+        CASE(a_server_that_has_forked_ends),
         CASE(several_addresses),
         CASE(a_limit_that_cannot_be_set),
     };
