@@ -123,7 +123,7 @@ static inline uint8_t *di_ring_room(const di_ring_writer *writer)
 }
 
 /* The first `size` bytes of the room are written, but not published; and the last `size` of such
- * bytes are no more. */
+ * bytes are no more, or of those that a reader will not read any more. */
 static inline void di_ring_write(di_ring_writer *writer, uint32_t size)
 {
     writer->tail += size;
@@ -132,6 +132,8 @@ static inline void di_ring_write(di_ring_writer *writer, uint32_t size)
 static inline void di_ring_withdraw(di_ring_writer *writer, uint32_t size)
 {
     writer->tail -= size;
+    if (di_ring_unpublished(writer) > writer->size)
+        writer->published = writer->tail;
 }
 
 /* Whether the reader has said that it sleeps. */

@@ -132,6 +132,21 @@ static void what_is_not_published_can_be_withdrawn(void **state)
     assert_int_equal(available(self), 100);
 }
 
+/* Of a reader that has left, what it did not read; whatever it says of that later. */
+static void what_was_not_read_can_be_withdrawn(void **state)
+{
+    both_ends *self = *state;
+    write_pattern(self, self->size - 100, 1);
+    di_ring_publish(&self->writer);
+    write_pattern(self, 100, 2);
+    di_ring_publish(&self->writer);
+    di_ring_withdraw(&self->writer, 100);
+    assert_int_equal(di_ring_unpublished(&self->writer), 0);
+    atomic_store(&self->control->head, self->size);
+    assert_int_equal(di_ring_look_for_room(&self->writer), DARI_PROTOCOL);
+    assert_int_equal(di_ring_known_room(&self->writer), 100);
+}
+
 static void only_a_sleeper_is_woken_and_once(void **state)
 {
     both_ends *self = *state;
@@ -233,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bytes_come_through_where_it_wraps, begin, end),
         cmocka_unit_test_setup_teardown(a_full_ring_has_no_room, begin, end),
         cmocka_unit_test_setup_teardown(what_is_not_published_can_be_withdrawn, begin, end),
+        cmocka_unit_test_setup_teardown(what_was_not_read_can_be_withdrawn, begin, end),
         cmocka_unit_test_setup_teardown(only_a_sleeper_is_woken_and_once, begin, end),
         cmocka_unit_test_setup_teardown(a_writer_is_woken_once_half_is_free, begin, end),
         cmocka_unit_test_setup_teardown(a_lying_writer_is_caught, begin, end),
