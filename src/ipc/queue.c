@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 /* What is locked are bytes that the queue does not have: ownership, the right to remove the name,
- * and the owner's mark, whose place is its process. */
+ * and the owner's mark, whose place is its process. Seals are beyond all marks. */
 enum lock_place { LOCK_OWNER = 0, LOCK_NAME = 1, LOCK_PROCESSES = 16 };
+#define LOCK_SEALS ((off_t)1 << 61)
 
 /* A mode's bit without a meaning for queues, which outlives the process that sets it. */
 #define MODE_AWAITED S_IXUSR
@@ -195,6 +196,21 @@ int di_queue_remove_name(const di_queue *queue, const char *name)
     if (named <= 0)
         return named;
     return mq_unlink(name) < 0 ? DARI_ERRNO : 1;
+}
+
+static off_t place_of_seal(uint64_t seal)
+{
+    return LOCK_SEALS + (off_t)(seal & (((uint64_t)1 << 61) - 1));
+}
+
+int di_queue_seal(const di_queue *queue, uint64_t seal)
+{
+    return lock(queue->descriptor, place_of_seal(seal)) ? 0 : DARI_ERRNO;
+}
+
+bool di_queue_has_seal(const di_queue *queue, uint64_t seal)
+{
+    return find_lock(queue->descriptor, place_of_seal(seal), 1) >= 0;
 }
 
 bool di_queue_is_claimed(const di_queue *queue)

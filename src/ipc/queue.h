@@ -75,6 +75,12 @@ int di_queue_remove_name(const di_queue *queue, const char *name);
 /* Whether somebody has the right to remove the name. */
 bool di_queue_is_claimed(const di_queue *queue);
 
+/* Puts a seal on a queue that is open to write: 61 bits of the number, which last as long as the
+ * queue is open. Returns 0 or DARI_ERRNO. */
+int di_queue_seal(const di_queue *queue, uint64_t seal);
+/* Whether somebody else has put it there. */
+bool di_queue_has_seal(const di_queue *queue, uint64_t seal);
+
 /* Frees a name whose queue nobody owns, as di_queue_create does. Returns 0 where nothing has the
  * name now, or DARI_IN_USE, or as di_queue_open. */
 int di_queue_reclaim(const char *name, bool all, di_queue_failure *ret_failure);

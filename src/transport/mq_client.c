@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "transport/failure.h"
 #include "transport/mq_address.h"
+#include "transport/mq_seal.h"
 #include "transport/mq_wire.h"
 
 #include <dari/error.h>
@@ -459,6 +460,8 @@ static int connect_client(mq_client *client, const di_mq_address *address, uint3
     if (user != geteuid() && user != 0 && fchown(client->replies.descriptor, user, (gid_t)-1) < 0)
         error = di_fail_system(failure, errno, NULL);
     if (error == 0 && getrandom(&client->id, sizeof client->id, 0) != sizeof client->id)
+        error = di_fail_system(failure, errno, NULL);
+    if (error == 0 && di_queue_seal(&client->replies, di_mq_seal(client->id)) < 0)
         error = di_fail_system(failure, errno, NULL);
     if (error == 0)
         error = open_watches(client, failure);

@@ -3,6 +3,7 @@
 #include "transport/mq_server.h"
 
 #include "base/process.h"
+#include "transport/mq_seal.h"
 
 #include <dari/error.h>
 
@@ -141,14 +142,20 @@ static void mq_use_pool(di_connection *connection, di_pool *pool)
     ((mq_connection *)connection)->out.pool = pool;
 }
 
-/* The user is whose the client's queue is; the process is that which has it, as it says itself, and
+/* The user is whose the client's queue is, unless the client had gone and others could have sent
+ * what it has sent; the process is that which has it, as it says itself, and
  * told where it is the user's. */
 static void mq_peer(const di_connection *connection, di_peer *ret_peer)
 {
     const mq_connection *self = (const mq_connection *)connection;
     struct stat status;
     char path[32];
+    const uid_t user = self->known ? self->replies.uid : (uid_t)-1;
     strcpy(ret_peer->address, "mq:");
+    ret_peer->key[0] = 'q';
+    memcpy(ret_peer->key + 1, &user, sizeof user);
+    if (!self->known)
+        return;
     ret_peer->has_process = true;
     ret_peer->uid = self->replies.uid;
     snprintf(path, sizeof path, "/proc/%d", (int)self->process);
@@ -156,8 +163,6 @@ static void mq_peer(const di_connection *connection, di_peer *ret_peer)
         ret_peer->pid = self->process;
         ret_peer->gid = status.st_gid;
     }
-    ret_peer->key[0] = 'q';
-    memcpy(ret_peer->key + 1, &ret_peer->uid, sizeof ret_peer->uid);
 }
 
 /* Tells the client. Where there is no room for that and replies are cut off anyway, one more makes
@@ -302,9 +307,13 @@ int di_mq_accept(mq_connection *self)
     int result = open_replies(self, name, &replies);
     if (result <= 0)
         return result;
+    bool sealed = di_queue_has_seal(&replies, di_mq_seal(self->id));
     result = open_process(&replies, &process, &pidfd);
-    if (result == 0)
+    /* The seal of a client that has gone is there no more. A living one's is: the hello is
+     * another's. */
+    if (result == 0 && (sealed || process == 0))
         result = di_queue_remove_name(&replies, name);
+    self->known = sealed || (self->inlet->place.shape.mode & (S_IWGRP | S_IWOTH)) == 0;
     if (result > 0) {
         set_up(self, &replies, process, pidfd);
         return result;

@@ -49,6 +49,7 @@ struct mq_connection {
     di_mq_hello hello;
     bool accepted; /* what follows up to `pidfd` is there */
     di_queue replies;
+    bool known;    /* the hello was from whoever has the queue */
     pid_t process; /* 0: unknown */
     int pidfd;     /* -1: the process has ended */
 

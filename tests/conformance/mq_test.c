@@ -8,6 +8,7 @@
 #include "loop/client.h"
 #include "loop/server.h"
 #include "transport/mq_address.h"
+#include "transport/mq_seal.h"
 #include "transport/mq_wire.h"
 
 #include <errno.h>
@@ -563,8 +564,8 @@ static void write_part(const writer *self, uint8_t kind, uint64_t at, const void
     }
 }
 
-/* Becomes a client. */
-static void greet(writer *self)
+/* Makes the client's queue. */
+static void make_replies(writer *self)
 {
     static const di_queue_shape shape = {.messages = 4, .bytes = 2048, .mode = 0600};
     char slot[DI_QUEUE_NAME_MAX + 1];
@@ -572,9 +573,21 @@ static void greet(writer *self)
     self->slot = 5;
     di_mq_slot_name(self->name, self->slot, slot);
     assert_int_equal(di_queue_create(slot, &shape, false, &self->replies, &failure), 0);
+    assert_int_equal(di_queue_seal(&self->replies, di_mq_seal(self->id)), 0);
+}
+
+static void write_hello(const writer *self)
+{
     const di_mq_hello hello = {
         .inode = self->replies.inode, .pid_namespace = di_mq_pid_namespace(), .slot = self->slot};
     write_part(self, DI_MQ_HELLO, 0, &hello, sizeof hello, 31);
+}
+
+/* Becomes a client. */
+static void greet(writer *self)
+{
+    make_replies(self);
+    write_hello(self);
 }
 
 static void close_writer(writer *self, bool greeted)
@@ -643,6 +656,51 @@ static void a_client_that_dies_before_its_hello(void **state)
     stop(start(leave_a_queue, fixture));
     fixture_listen(fixture);
     assert_int_equal(count_names(fixture), 1);
+}
+
+/* Before the hello of a client another one greets with its queue, which would make it the client to
+ * the server. The client itself is accepted after that. */
+static void nobody_greets_in_the_name_of_another(void **state)
+{
+    test_fixture *fixture = *state;
+    fixture_listen(fixture);
+    writer self = open_writer(fixture), other = open_writer(fixture);
+    /* RFC 8439, A.1, the first test vector. */
+    assert_int_equal(di_mq_seal(0), UINT64_C(0x903df1a0ade0b876));
+    make_replies(&self);
+    other.id = self.id + 1;
+    other.replies = self.replies;
+    other.slot = self.slot;
+    write_hello(&other);
+    while (di_queue_count(&self.requests) > 0)
+        step(fixture->server, 10);
+    step(fixture->server, 0);
+    assert_int_equal(fixture->server->connections, 0);
+    write_hello(&self);
+    await_connections(fixture, 1);
+    close_writer(&self, true);
+    close_writer(&other, false);
+}
+
+/* Where others may write, they could have sent what a client has sent that is there no more. */
+static void the_dead_are_known_where_none_but_the_owner_writes(void **state)
+{
+    test_fixture *fixture = *state;
+    for (int shared = 0; shared < 2; shared++) {
+        di_peer peer = {0};
+        strcat(fixture->address, shared ? "?mode=0622" : "");
+        di_listener *listener = raw_listen(fixture);
+        writer self = open_writer(fixture);
+        greet(&self);
+        di_queue_close(&self.replies);
+        di_connection *connection = raw_accept(listener);
+        connection->ops->peer(connection, &peer);
+        assert_int_equal(peer.has_process, !shared);
+        assert_int_equal(peer.uid, shared ? 0 : geteuid());
+        raw_close(connection);
+        listener->ops->close(listener);
+        close_writer(&self, false);
+    }
 }
 
 static void parts_that_overtake_each_other(void **state)
@@ -864,6 +922,8 @@ int main(void)
         CASE(a_client_that_dies_before_it_is_accepted),
         CASE(a_client_that_dies_before_its_hello),
         CASE(a_server_that_goes_before_it_accepts),
+        CASE(nobody_greets_in_the_name_of_another),
+        CASE(the_dead_are_known_where_none_but_the_owner_writes),
         CASE(parts_that_overtake_each_other),
         CASE(who_breaks_the_rules_ends_its_own_connection),
         CASE(garbage_in_the_servers_queue),
