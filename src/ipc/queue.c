@@ -24,8 +24,10 @@ enum lock_place { LOCK_OWNER = 0, LOCK_NAME = 1, LOCK_PROCESSES = 16 };
 /* How often a name is tried that others take and give up meanwhile. */
 #define TRIES 16
 
-/* A mark has the process in its low bits, the note above. */
+/* A mark has the process in its low bits, the note above. The owner reads up to its place, and
+ * writes from there on: so nobody who may but write to the queue can mark another place. */
 #define PROCESS_BITS 22
+#define MARKS ((off_t)1 << 30)
 
 static int fail(di_queue_failure *failure, int error, int cause, const char *words)
 {
@@ -33,16 +35,21 @@ static int fail(di_queue_failure *failure, int error, int cause, const char *wor
     return error;
 }
 
-static bool lock(int descriptor, off_t place)
+static bool lock_places(int descriptor, short type, off_t place, off_t size)
 {
-    struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1};
-    return fcntl(descriptor, F_OFD_SETLK, &one) == 0;
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
+    return fcntl(descriptor, F_OFD_SETLK, &lock) == 0;
 }
 
-/* The first place from `place` on, `size` places (0: all), that somebody else has locked, or -1. */
+static bool lock(int descriptor, off_t place)
+{
+    return lock_places(descriptor, F_WRLCK, place, 1);
+}
+
+/* The first of `size` places from `place` on that somebody else has locked to write, or -1. */
 static off_t find_lock(int descriptor, off_t place, off_t size)
 {
-    struct flock one = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
+    struct flock one = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
     if (fcntl(descriptor, F_OFD_GETLK, &one) < 0 || one.l_type == F_UNLCK)
         return -1;
     return one.l_start;
@@ -161,7 +168,7 @@ pid_t di_queue_owner(const di_queue *queue, uint8_t *ret_note)
 {
     if (find_lock(queue->descriptor, LOCK_OWNER, 1) < 0)
         return 0;
-    off_t mark = find_lock(queue->descriptor, LOCK_PROCESSES, 0) - LOCK_PROCESSES;
+    off_t mark = find_lock(queue->descriptor, LOCK_PROCESSES, MARKS) - LOCK_PROCESSES;
     if (mark < 0)
         return 0;
     *ret_note = (uint8_t)(mark >> PROCESS_BITS);
@@ -242,12 +249,16 @@ int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
     return error;
 }
 
-/* Owns a queue that was just made, unless somebody has taken it for one without an owner. */
-static bool own(const di_queue *queue, const char *name, uint8_t note)
+/* Owns a queue that was just made, unless somebody has taken it for one without an owner. Before
+ * others may write to it: then they find nothing that they could lock. */
+static bool own(const di_queue *queue, const char *name, const di_queue_shape *shape)
 {
-    off_t mark = (off_t)note << PROCESS_BITS | (off_t)getpid();
-    return lock(queue->descriptor, LOCK_OWNER) && lock(queue->descriptor, LOCK_PROCESSES + mark) &&
-           di_queue_is_named(queue, name) == 1;
+    off_t mark = (off_t)shape->note << PROCESS_BITS | (off_t)getpid();
+    bool shared = shape->mode & (S_IWGRP | S_IWOTH);
+    return lock(queue->descriptor, LOCK_OWNER) &&
+           lock_places(queue->descriptor, F_RDLCK, LOCK_PROCESSES, mark) &&
+           lock_places(queue->descriptor, F_WRLCK, LOCK_PROCESSES + mark, MARKS - mark) &&
+           (!shared || lock(queue->descriptor, LOCK_NAME)) && di_queue_is_named(queue, name) == 1;
 }
 
 int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_queue *ret_queue,
@@ -269,7 +280,7 @@ int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_
         error = take(descriptor, shape, &queue, failure);
         if (error < 0)
             return error;
-        if (fchmod(queue.descriptor, shape->mode) == 0 && own(&queue, name, shape->note)) {
+        if (own(&queue, name, shape) && fchmod(queue.descriptor, shape->mode) == 0) {
             *ret_queue = queue;
             return 0;
         }

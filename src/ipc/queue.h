@@ -5,7 +5,9 @@
  * process and all children that inherited the descriptor are dead. Beside the lock it marks its
  * process, so that others can watch for its end. A second lock is the right to remove the name: who
  * has it and finds the name still on this queue removes that and nothing else. So a queue without
- * an owner is replaced without a race, and a living owner's is left alone.
+ * an owner is replaced without a race, and a living owner's is left alone. Who may write to a queue
+ * cannot lock what its living owner has; but he can take ownership of a dead one's, and so keep its
+ * name taken for as long as he lives.
  *
  * Descriptors are close-on-exec and non-blocking, and poll tells when they have messages or room. A
  * queue belongs to one thread at a time, but sending and receiving are the kernel's, from any. */

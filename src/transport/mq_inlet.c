@@ -2,11 +2,11 @@
 /* The inlet of a server of mq:, which is its listener.
  *
  * Whoever may write into the queue can disturb the others: by messages that fill it, which take
- * their room and the server's time. But not speak for them: a client is known by a number of 64
- * random bits that only it and the server have seen, and its queue has the seal of it (mq_seal.h),
- * without which a hello for the queue of somebody who is there is dropped. What belongs to nobody
- * is dropped. What breaks the rules, or goes beyond what was granted, ends the connection that it
- * belongs to. */
+ * their room and the server's time; once the server is dead, by keeping its name taken. But not
+ * speak for them: a client is known by a number of 64 random bits that only it and the server have
+ * seen, and its queue has the seal of it (mq_seal.h), without which a hello for the queue of
+ * somebody who is there is dropped. What belongs to nobody is dropped. What breaks the rules, or
+ * goes beyond what was granted, ends the connection that it belongs to. */
 #include "transport/mq.h"
 
 #include "transport/failure.h"

@@ -222,6 +222,34 @@ static void one_has_the_right_to_remove_a_name(void **state)
     di_queue_close(&next);
 }
 
+/* Who may but write to a queue can neither mark it for another process nor claim its name. */
+static void a_writer_locks_nothing_of_a_living_owner(void **state)
+{
+    queue_state *self = *state;
+    di_queue queue, other;
+    di_queue_failure failure;
+    di_queue_shape shared = small;
+    uint8_t note = 0;
+    shared.mode = 0622;
+    assert_int_equal(di_queue_create(self->name, &shared, false, &queue, &failure), 0);
+    assert_int_equal(di_queue_open(self->name, O_WRONLY, &other, &failure), 0);
+    const off_t mark = 16 + ((off_t)7 << 22) + getpid();
+    const off_t places[] = {0, 1, 16, 17, mark - 1, mark, mark + 1, ((off_t)1 << 30) + 15};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct flock one = {.l_type = F_WRLCK, .l_start = places[i], .l_len = 1};
+        assert_int_equal(fcntl(other.descriptor, F_OFD_SETLK, &one), -1);
+        assert_int_equal(errno, EAGAIN);
+        one.l_type = F_RDLCK;
+        assert_int_equal(fcntl(other.descriptor, F_OFD_SETLK, &one), -1);
+        assert_int_equal(errno, EBADF);
+    }
+    assert_int_equal(di_queue_owner(&other, &note), getpid());
+    assert_int_equal(note, 7);
+    assert_int_equal(1, di_queue_remove_name(&queue, self->name));
+    di_queue_close(&other);
+    di_queue_close(&queue);
+}
+
 #define CHECK(condition)     \
     do {                     \
         if (!(condition))    \
@@ -292,6 +320,7 @@ int main(void)
         CASE(a_living_owner_is_known_and_left_alone),
         CASE(a_name_that_waits_outlives_its_owner),
         CASE(one_has_the_right_to_remove_a_name),
+        CASE(a_writer_locks_nothing_of_a_living_owner),
         CASE(limits_are_named),
         CASE(another_user_is_refused),
     };
