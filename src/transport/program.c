@@ -288,7 +288,9 @@ int32_t di_program_pid(const di_program *program)
 
 void di_program_release(di_program *program)
 {
-    if (!di_forked(&program->guard))
+    if (di_forked(&program->guard))
+        atomic_store(&program->holders, 1); /* the thread is in the other process */
+    else
         eventfd_write(program->released, 1);
     let_go(program);
 }

@@ -499,15 +499,17 @@ static void the_application_ignores_its_children(void **state)
 static void a_forked_child_ends_nothing(void **state)
 {
     (void)state;
+    unsigned before = count_descriptors();
     dari_client *client = start("serve", &(dari_client_options){.exec.grace_ns = 1});
     pid_t program = pid_of(client), child = fork();
     int status;
     assert_true(child >= 0);
     if (child == 0) {
         dari_client_close(client);
-        _exit(0);
+        _exit(count_descriptors() == before ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     assert_false(is_gone(program, 50 * DARI_MS));
     assert_int_equal(pid_of(client), program);
     dari_client_close(client);
