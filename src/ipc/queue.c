@@ -184,24 +184,16 @@ int di_queue_await(const di_queue *queue)
     return 0;
 }
 
-int di_queue_is_named(const di_queue *queue, const char *name)
+bool di_queue_is_named(const di_queue *queue)
 {
-    di_queue named;
-    di_queue_failure failure;
-    int error = di_queue_open(name, O_RDWR, &named, &failure);
-    errno = failure.cause;
-    if (error < 0)
-        return error == DARI_REFUSED || error == DARI_PERMISSION ? 0 : DARI_ERRNO;
-    bool same = named.inode == queue->inode;
-    di_queue_close(&named);
-    return same;
+    struct stat status;
+    return fstat(queue->descriptor, &status) == 0 && status.st_nlink > 0;
 }
 
 int di_queue_remove_name(const di_queue *queue, const char *name)
 {
-    int named = lock(queue->descriptor, LOCK_NAME) ? di_queue_is_named(queue, name) : 0;
-    if (named <= 0)
-        return named;
+    if (!lock(queue->descriptor, LOCK_NAME) || !di_queue_is_named(queue))
+        return 0;
     return mq_unlink(name) < 0 ? DARI_ERRNO : 1;
 }
 
@@ -243,7 +235,7 @@ int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
         !lock(queue.descriptor, LOCK_NAME))
         error = fail(failure, DARI_IN_USE, 0,
                      "the queue's lock is held: by a living owner or a child that it forked");
-    else if (di_queue_is_named(&queue, name) == 1 && mq_unlink(name) < 0 && errno != ENOENT)
+    else if (di_queue_is_named(&queue) && mq_unlink(name) < 0 && errno != ENOENT)
         error = explain(NULL, errno, failure);
     di_queue_close(&queue);
     return error;
@@ -251,14 +243,14 @@ int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
 
 /* Owns a queue that was just made, unless somebody has taken it for one without an owner. Before
  * others may write to it: then they find nothing that they could lock. */
-static bool own(const di_queue *queue, const char *name, const di_queue_shape *shape)
+static bool own(const di_queue *queue, const di_queue_shape *shape)
 {
     off_t mark = (off_t)shape->note << PROCESS_BITS | (off_t)getpid();
     bool shared = shape->mode & (S_IWGRP | S_IWOTH);
     return lock(queue->descriptor, LOCK_OWNER) &&
            lock_places(queue->descriptor, F_RDLCK, LOCK_PROCESSES, mark) &&
            lock_places(queue->descriptor, F_WRLCK, LOCK_PROCESSES + mark, MARKS - mark) &&
-           (!shared || lock(queue->descriptor, LOCK_NAME)) && di_queue_is_named(queue, name) == 1;
+           (!shared || lock(queue->descriptor, LOCK_NAME)) && di_queue_is_named(queue);
 }
 
 int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_queue *ret_queue,
@@ -280,7 +272,7 @@ int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_
         error = take(descriptor, shape, &queue, failure);
         if (error < 0)
             return error;
-        if (own(&queue, name, shape) && fchmod(queue.descriptor, shape->mode) == 0) {
+        if (own(&queue, shape) && fchmod(queue.descriptor, shape->mode) == 0) {
             *ret_queue = queue;
             return 0;
         }

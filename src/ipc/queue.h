@@ -87,8 +87,8 @@ bool di_queue_has_seal(const di_queue *queue, uint64_t seal);
  * name now, or DARI_IN_USE, or as di_queue_open. */
 int di_queue_reclaim(const char *name, bool all, di_queue_failure *ret_failure);
 
-/* Whether the name is this queue's: 1, 0 or DARI_ERRNO. */
-int di_queue_is_named(const di_queue *queue, const char *name);
+/* Whether the queue has a name: that by which it was made, since it never has another. */
+bool di_queue_is_named(const di_queue *queue);
 
 /* Sends a message of at most queue->bytes. Returns 1, or 0 where the queue is full, or DARI_ERRNO.
  */

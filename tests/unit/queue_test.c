@@ -180,8 +180,8 @@ static void a_living_owner_is_known_and_left_alone(void **state)
     other = create(self->name);
     assert_true(other.inode != queue.inode);
     assert_int_equal(di_queue_owner(&queue, &note), 0);
-    assert_int_equal(0, di_queue_is_named(&queue, self->name));
-    assert_int_equal(1, di_queue_is_named(&other, self->name));
+    assert_false(di_queue_is_named(&queue));
+    assert_true(di_queue_is_named(&other));
     di_queue_close(&queue);
     /* In one process too, an owner is an owner. */
     assert_int_equal(di_queue_create(self->name, &small, true, &queue, &failure), DARI_IN_USE);
@@ -216,7 +216,7 @@ static void one_has_the_right_to_remove_a_name(void **state)
     di_queue_close(&other);
     assert_false(di_queue_is_claimed(&owner));
     assert_int_equal(0, di_queue_remove_name(&owner, self->name));
-    assert_int_equal(1, di_queue_is_named(&next, self->name));
+    assert_true(di_queue_is_named(&next));
     assert_int_equal(1, di_queue_remove_name(&next, self->name));
     di_queue_close(&owner);
     di_queue_close(&next);
@@ -283,6 +283,31 @@ static int exceed_limits(const queue_state *self)
     return 0;
 }
 
+/* A queue takes one, and what the dead have left is replaced with one. */
+static int create_with_the_last_descriptor(const queue_state *self)
+{
+    di_queue queue;
+    di_queue_failure failure;
+    int last = -1;
+    struct rlimit few = {50, 50};
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    for (int descriptor; (descriptor = dup(0)) >= 0;)
+        last = descriptor;
+    CHECK(last >= 0 && close(last) == 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK(di_queue_create(self->name, &small, false, &queue, &failure) == 0);
+        di_queue_close(&queue);
+    }
+    CHECK(di_queue_reclaim(self->name, true, &failure) == 0);
+    CHECK(di_queue_open(self->name, O_RDWR, &queue, &failure) == DARI_REFUSED);
+    return 0;
+}
+
+static void one_descriptor_is_enough(void **state)
+{
+    check_child(create_with_the_last_descriptor, *state);
+}
+
 static void limits_are_named(void **state)
 {
     check_child(exceed_limits, *state);
@@ -321,6 +346,7 @@ int main(void)
         CASE(a_name_that_waits_outlives_its_owner),
         CASE(one_has_the_right_to_remove_a_name),
         CASE(a_writer_locks_nothing_of_a_living_owner),
+        CASE(one_descriptor_is_enough),
         CASE(limits_are_named),
         CASE(another_user_is_refused),
     };
