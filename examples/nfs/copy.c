@@ -6,7 +6,9 @@
 #include "words.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,26 +31,51 @@ int print_file(nfs_session *session, char **operands)
     return read_file(session, operands[0], &file, STDOUT_FILENO, &hidden);
 }
 
-/* Into a file beside the one that is wanted, which gets its name once all is there. */
-static int get_into(nfs_session *session, const char *path, const nfs_found *file,
-                    const char *local)
+/* Reads the whole file into `output`, which it closes. */
+static int fill(nfs_session *session, const char *path, const nfs_found *file, const char *local,
+                int output)
 {
-    char part[4096];
-    if ((size_t)snprintf(part, sizeof part, "%s.part", local) >= sizeof part)
-        return fail_nfs(local, NFS_NAMETOOLONG);
-    int output = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (output < 0)
-        return fail_here(part);
     nfs_progress progress = progress_begin(file->attributes.size);
     int status = read_file(session, path, file, output, &progress);
     progress_end(&progress);
     if (close(output) < 0 && status == 0)
-        status = fail_here(part);
+        status = fail_here(local);
+    return status;
+}
+
+/* Into a new file beside the one that is wanted, which gets its name once all is there. */
+static int get_beside(nfs_session *session, const char *path, const nfs_found *file,
+                      const char *local)
+{
+    char part[PATH_MAX];
+    if ((size_t)snprintf(part, sizeof part, "%s.XXXXXX", local) >= sizeof part)
+        return fail_nfs(local, NFS_NAMETOOLONG);
+    int output = mkostemp(part, O_CLOEXEC);
+    if (output < 0)
+        return fail_here(local);
+    mode_t mask = umask(077);
+    umask(mask);
+    fchmod(output, file->attributes.mode & 0777 & ~mask);
+    int status = fill(session, path, file, local, output);
     if (status == 0 && rename(part, local) < 0)
         status = fail_here(local);
     if (status < 0)
         unlink(part);
     return status;
+}
+
+/* What is no file, a device or a pipe, is written into; a link is followed. */
+static int get_into(nfs_session *session, const char *path, const nfs_found *file,
+                    const char *local)
+{
+    struct stat there;
+    char real[PATH_MAX];
+    if (stat(local, &there) < 0)
+        return get_beside(session, path, file, local);
+    if (S_ISREG(there.st_mode))
+        return realpath(local, real) ? get_beside(session, path, file, real) : fail_here(local);
+    int output = open(local, O_WRONLY | O_CLOEXEC);
+    return output < 0 ? fail_here(local) : fill(session, path, file, local, output);
 }
 
 int get_file(nfs_session *session, char **operands)

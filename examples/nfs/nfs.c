@@ -4,6 +4,8 @@
 
 #include <dari/dari.h>
 
+#include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +42,7 @@ static void print_help(FILE *out)
         "the name of a directory that it exports: /export/music/a.ogg. The handle that `stat`\n"
         "prints stands for a path, too.\n\n"
         "  --as UID[:GID]     whose permissions count (AUTH_SYS); default: yours\n"
-        "  --reserved-port    call from a port below 1024, as many servers demand (tcp://, root)\n"
+        "  --reserved-port    call from a port below 1024, as many servers demand (root alone)\n"
         "  --timeout SECONDS  for the answer to each call; default: 25\n"
         "  --help\n\n"
         "Exits with 0, 1 where something went wrong, or 2 where it was used wrongly.\n",
@@ -53,26 +55,39 @@ static int misused(const char *what, const char *why)
     return 2;
 }
 
+/* Reads the digits at the text, and moves it behind them. */
+static bool read_number(const char **text, uint32_t *ret_number)
+{
+    char *end;
+    if (!isdigit((unsigned char)**text))
+        return false;
+    errno = 0;
+    unsigned long long number = strtoull(*text, &end, 10);
+    if (errno || number > UINT32_MAX)
+        return false;
+    *text = end;
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
 /* "UID" or "UID:GID". No other groups then. */
 static bool read_identity(const char *text, dari_auth_sys *self)
 {
-    char rest;
-    unsigned uid, gid;
-    int found = sscanf(text, "%u:%u%c", &uid, &gid, &rest);
-    if (found != 2 && (found != 1 || strspn(text, "0123456789") != strlen(text)))
+    if (!read_number(&text, &self->uid))
         return false;
-    self->uid = uid;
-    self->gid = found == 2 ? gid : uid;
+    self->gid = self->uid;
     self->group_count = 0;
-    return true;
+    return *text == '\0' || (*text++ == ':' && read_number(&text, &self->gid) && *text == '\0');
 }
 
 static bool read_timeout(const char *text, uint64_t *ret_ns)
 {
     char *end;
     double seconds = strtod(text, &end);
+    if (*end || end == text || !(seconds >= 0.001 && seconds <= 1e6))
+        return false;
     *ret_ns = (uint64_t)(seconds * 1e9);
-    return *end == '\0' && end != text && seconds >= 0.001 && seconds <= 1e6;
+    return true;
 }
 
 /* Returns -1, or the code to exit with. */

@@ -83,7 +83,9 @@ static void take_first(file_reading *reading)
         return;
     piece->offset += data.size;
     piece->wanted -= data.size;
-    if (end) {
+    if (end && piece->offset < reading->size) {
+        reading->status = fail(reading->path, "the file has become shorter meanwhile");
+    } else if (end) {
         reading->status = 1;
     } else if (piece->wanted) {
         ask(piece);

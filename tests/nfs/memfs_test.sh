@@ -64,6 +64,33 @@ check_client() {
     check "$via: df" says "bytes"
 }
 
+# What is there already keeps its kind; a new file has the mode of the one that it is got from.
+check_get() {
+    chmod 640 small
+    "$nfs" put "$stream" small /memory/small
+    mkfifo pipe
+    cat pipe >copy &
+    copier=$!
+    run "$nfs" get "$stream" /memory/small pipe
+    wait "$copier"
+    check "get into a pipe" exits 0
+    check "which stays one" [ -p pipe ]
+    check "and has it" cmp small copy
+    echo old >target
+    ln -s target link
+    run "$nfs" get "$stream" /memory/small link
+    check "get by a link" exits 0
+    check "which stays one" [ -L link ]
+    check "and names the file" cmp small target
+    umask 022
+    run "$nfs" get "$stream" /memory/small new
+    check "a new file has its mode" [ "$(stat -c %a new)" = 640 ]
+    run "$nfs" get "$stream" /memory/small .
+    check "get into a directory" exits 1 ".: Is a directory"
+    check "nothing else is left" [ "$(echo new* link* target* pipe*)" = "new link target pipe" ]
+    "$nfs" rm "$stream" /memory/small
+}
+
 # at NAME: the file as libnfs names it.
 at() {
     echo "nfs://127.0.0.1/memory/$1?nfsport=${stream##*:}&mountport=${stream##*:}"
@@ -103,6 +130,7 @@ echo small >small
 check "a server" start_server
 check_client "$stream"
 check_client "$datagrams"
+check_get
 if command -v nfs-cp >/dev/null; then
     check_libnfs
 else

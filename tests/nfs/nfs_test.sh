@@ -122,7 +122,7 @@ check_refusals() {
     run "$nfs" ls "$address" /elsewhere
     check "$via: a path that is not exported" exits 1 "/elsewhere: the server exports no directory"
     run "$nfs" get "$address" "$export/all/large" nowhere/back
-    check "$via: get into no directory" exits 1 "nowhere/back.part: No such file"
+    check "$via: get into no directory" exits 1 "nowhere/back: No such file"
     run "$nfs" cat "$address" handle:0123
     check "$via: a handle of somebody else's" exits 1 "handle:0123: the server does not know"
 }
@@ -257,7 +257,7 @@ check_memfs() {
 check_memfs
 
 for arguments in "" "ls" "fly tcp://127.0.0.1 /" "mv tcp://127.0.0.1 /a" "--as x ls tcp://h /" \
-    "--timeout 0 ls tcp://h /" "--else ls tcp://h /"; do
+    "--as 4294967296 ls tcp://h /" "--timeout 0 ls tcp://h /" "--timeout nan ls tcp://h /" "--else ls tcp://h /"; do
     # shellcheck disable=SC2086
     run "$nfs" $arguments
     check "misuse: nfs $arguments" exits 2 "nfs --help says more"
