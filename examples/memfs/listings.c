@@ -5,10 +5,12 @@
 
 #include <string.h>
 
+/* The most that a page takes: a datagram has room for it. */
+#define PAGE_MOST 61440u
 /* What a result takes beside its entries, and an entry beside its name, at most. */
 #define PAGE_BYTES 128u
 #define ENTRY_BYTES 32u
-#define PLUS_BYTES (84u + 16u + 8u)
+#define PLUS_BYTES (84u + 24u + 8u)
 
 /* The next name behind a cookie. */
 static bool next_entry(const tree_node *directory, uint64_t cookie, tree_entry *ret_entry)
@@ -38,6 +40,12 @@ static uint32_t entry_size(const tree_entry *entry, uint32_t more)
     return ENTRY_BYTES + more + (uint32_t)dari_padded((uint32_t)strlen(entry->name));
 }
 
+/* The bytes of a page: no more than one datagram takes, whatever is asked for. */
+static uint32_t page_size(uint32_t asked)
+{
+    return asked < PAGE_MOST ? asked : PAGE_MOST;
+}
+
 int do_readdir(dari_request *request, const readdir_arguments *arg, readdir_result *ret)
 {
     tree_visit visit;
@@ -57,7 +65,7 @@ int do_readdir(dari_request *request, const readdir_arguments *arg, readdir_resu
     page->end = true;
     while (!visit.no_memory && next_entry(directory, entry.cookie, &entry)) {
         size += entry_size(&entry, 0);
-        page->end = size <= arg->count;
+        page->end = size <= page_size(arg->count);
         if (!page->end)
             break;
         nfs_entry one = {.number = entry.node->attributes.number,
@@ -90,7 +98,7 @@ int do_readdirplus(dari_request *request, const readdirplus_arguments *arg, read
     page->end = true;
     while (!visit.no_memory && next_entry(directory, entry.cookie, &entry)) {
         size += entry_size(&entry, PLUS_BYTES);
-        page->end = size <= arg->count && names_size <= arg->names_count;
+        page->end = size <= page_size(arg->count) && names_size <= arg->names_count;
         if (!page->end)
             break;
         names_size += entry_size(&entry, 0);

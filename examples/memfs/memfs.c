@@ -80,15 +80,24 @@ static int serve(file_tree *tree, char **addresses)
     return status;
 }
 
+static bool read_workers(const char *text, uint32_t *ret_workers)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    *ret_workers = (uint32_t)number;
+    return *text >= '0' && *text <= '9' && *end == '\0' && number <= DARI_WORKERS_MAX;
+}
+
 int main(int argc, char **argv)
 {
     dari_server_options options = {.workers = WORKERS_DEFAULT, .log = tell};
     char **addresses = argv + 1;
+    bool understood = true;
     if (argc > 2 && strcmp(argv[1], "--workers") == 0) {
-        options.workers = (uint32_t)atoi(argv[2]);
+        understood = read_workers(argv[2], &options.workers);
         addresses += 2;
     }
-    if (argc < 2 || !*addresses || **addresses == '-') {
+    if (!understood || argc < 2 || !*addresses || **addresses == '-') {
         fprintf(stderr, "Usage: memfs [--workers N] ADDRESS...\n");
         return 2;
     }

@@ -42,11 +42,13 @@ static void make(tree_visit *visit, const nfs_place *where, nfs_type type,
     if (ret->status == NFS_OK)
         ret->status = tree_make(visit->tree, directory, where->name, type, &visit->user,
                                 type == NFS_DIRECTORY ? 0755 : 0644, &node);
-    if (ret->status == NFS_OK && target) {
+    bool made = ret->status == NFS_OK;
+    if (made && target) {
         ret->status = tree_resize(node, strlen(target) + 1, 0);
-        if (ret->status == NFS_OK)
+        if (ret->status == NFS_OK) {
             memcpy(node->data, target, strlen(target) + 1);
-        node->attributes.size = strlen(target);
+            node->attributes.size = strlen(target);
+        }
     } else if (ret->status == NFS_EXIST && there) {
         tree_entry *entry = tree_look_up(directory, where->name);
         bool is_file = entry && entry->node->attributes.type == NFS_FILE;
@@ -58,6 +60,8 @@ static void make(tree_visit *visit, const nfs_place *where, nfs_type type,
     const nfs_new_attributes size_alone = {.size = wanted ? wanted->size : NULL};
     if (ret->status == NFS_OK && wanted)
         ret->status = set_attributes(visit, node, was_there ? &size_alone : wanted);
+    if (ret->status != NFS_OK && made)
+        tree_unlink(visit->tree, directory, tree_look_up(directory, where->name));
     if (directory)
         change.after = copy_attributes(visit, directory);
     if (ret->status != NFS_OK) {

@@ -91,11 +91,13 @@ void tree_end(file_tree *tree)
 
 tree_node *tree_find(const file_tree *tree, nfs_handle handle)
 {
-    uint64_t number;
-    if (handle.size != sizeof number)
+    tree_handle named;
+    if (handle.size != sizeof named)
         return NULL;
-    memcpy(&number, handle.data, sizeof number);
-    return number - 1 < tree->node_count ? tree->nodes[number - 1] : NULL;
+    memcpy(&named, handle.data, sizeof named);
+    bool known = memcmp(named.verifier, tree->verifier, sizeof named.verifier) == 0 &&
+                 named.number - 1 < tree->node_count;
+    return known ? tree->nodes[named.number - 1] : NULL;
 }
 
 static bool has_group(const tree_user *user, uint32_t gid)

@@ -50,7 +50,13 @@ typedef struct tree_user {
 bool tree_begin(file_tree *tree);
 void tree_end(file_tree *tree);
 
-/* NULL: what the handle named is gone. */
+/* What a handle holds: a node of this run of the server. */
+typedef struct tree_handle {
+    uint64_t number;
+    nfs_verifier verifier;
+} tree_handle;
+
+/* NULL: what the handle named is gone, with the server that gave it or by itself. */
 tree_node *tree_find(const file_tree *tree, nfs_handle handle);
 /* Whether the user may do all of 4 (read), 2 (write), 1 (execute, or look names up). */
 bool tree_may(const tree_node *node, const tree_user *user, unsigned wanted);

@@ -57,8 +57,9 @@ nfs_before *copy_before(tree_visit *visit, const tree_node *node)
 
 nfs_handle copy_handle(tree_visit *visit, const tree_node *node)
 {
-    uint64_t number = node->attributes.number;
-    return (nfs_handle){.size = sizeof number, .data = copy_bytes(visit, &number, sizeof number)};
+    tree_handle handle = {.number = node->attributes.number};
+    memcpy(handle.verifier, visit->tree->verifier, sizeof handle.verifier);
+    return (nfs_handle){.size = sizeof handle, .data = copy_bytes(visit, &handle, sizeof handle)};
 }
 
 nfs_status find_file(tree_visit *visit, nfs_handle handle, tree_node **ret_file)

@@ -131,6 +131,8 @@ check "a server" start_server
 check_client "$stream"
 check_client "$datagrams"
 check_get
+run "$nfs" stat "$stream" /memory
+handle=$(sed -n 's/^handle  *//p' "$out")
 if command -v nfs-cp >/dev/null; then
     check_libnfs
 else
@@ -138,7 +140,14 @@ else
 fi
 check "clients at once" at_once
 check "it ends well" ends_well
-run "$memfs"
-check "misuse" exits 2 "Usage:"
+check "another run of it" start_server
+run "$nfs" stat "$stream" "$handle"
+check "does not know the handles of the first one" exits 1 "stale handle"
+check "it ends well, too" ends_well
+for arguments in "" "--workers x tcp://127.0.0.1:0" "--workers -1 tcp://127.0.0.1:0"; do
+    # shellcheck disable=SC2086
+    run "$memfs" $arguments
+    check "misuse: memfs $arguments" exits 2 "Usage:"
+done
 
 finish
