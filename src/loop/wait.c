@@ -68,12 +68,13 @@ void di_client_break(dari_client *client, int error, int cause)
         return;
     client->broken = error;
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
+    /* Shutting may put other descriptors in the place of those that are watched. */
+    di_loop_detach(client);
     client->channel.connection->ops->shut(client->channel.connection);
     di_reconnect_lost(client, error, client->broken_cause);
     if (client->inlet)
         di_reverse_service_lost(client);
     di_client_wake_all(client);
-    di_loop_detach(client);
     if (!client->held)
         di_flights_fail(client, error);
 }
