@@ -327,6 +327,12 @@ static void await_any(struct pollfd *list, nfds_t count)
 
 void raw_await(di_connection *connection, unsigned wants)
 {
+    /* Of room in memory only those are told who have something unsent. */
+    bool untold = connection->ops->arm && connection->ops->unsent(connection) == 0;
+    if (untold && wants & DI_WANTS_SEND) {
+        sched_yield();
+        return;
+    }
     struct pollfd list[DI_WATCHES_MAX + 1];
     if (connection->ops->arm && wants & DI_WANTS_RECEIVE && !connection->ops->arm(connection))
         return;
