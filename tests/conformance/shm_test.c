@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is particular to shm: -- peers that lie or are of another version, who may connect, limits,
- * and the death of either side. */
+ * and the death of either side. Each of these is played by the same client or server by hand, so it
+ * is one file. */
 #include "conformance/cases.h"
 
 #include "base/clock.h"
