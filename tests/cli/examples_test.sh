@@ -110,6 +110,7 @@ rm lines sums
 ends_well
 
 # What systemd does: a socket that listens, then the server in its place.
+mkfifo started
 python3 -c '
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -121,10 +122,12 @@ os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
 print(flush=True)
 os.execv(sys.argv[1], sys.argv[1:])' "$examples/activated-server" >started &
 server=$!
-until [ -s started ]; do sleep 0.01; done
+exec 9<started
+read -r _ <&9
 run "$examples/calc-client" "unix:$PWD/socket" 40 2
 check "activated-server answers" says "40 + 2 = 42"
 check "activated-server ends with 0" ends_well
+exec 9<&-
 rm -f socket started
 run "$examples/activated-server"
 check "activated-server needs sockets" exits 1 "there are no sockets"

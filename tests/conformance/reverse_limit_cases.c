@@ -108,10 +108,10 @@ void both_sides_full_never_lock(test_fixture *fixture)
     for (int i = 0; i < THREADS; i++) {
         answered += all[i].client == kept ? all[i].answered : 0;
         assert_int_equal(all[i].failed, 0);
-        assert_true(all[i].answered > 0 || all[i].client == kept);
+        assert_true(all[i].answered > 0 || (fixture->scheme->queue && all[i].client == kept));
         assert_true(all[i].refused == 0 || all[i].client == kept);
     }
-    assert_true(answered > 0); /* one of the threads may be refused each time */
+    assert_true(answered > 0); /* over a queue one of the threads may be refused each time */
     dari_client_close(kept);
     leave_home(&home);
 }
