@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -38,6 +39,7 @@ static const latency_row rows[] = {
     {"capnproto-unix", &rpc_capnp, RPC_UNIX},
     {"zeromq-ipc", &rpc_zeromq, RPC_UNIX},
     {"nng-ipc", &rpc_nng, RPC_UNIX},
+    {"iceoryx", &rpc_iceoryx, RPC_SHM},
 };
 
 typedef struct latency_situation {
@@ -83,7 +85,10 @@ static bool sample_in_child(const rpc_subject *subject, const rpc_place *place,
     pid_t child = fork();
     if (child == 0) {
         void *client = subject->open(place);
-        _exit(client && sample(subject, client, situation, ret_samples) ? 0 : 1);
+        bool right = client && sample(subject, client, situation, ret_samples);
+        if (client)
+            subject->close(client);
+        exit(right ? 0 : 1);
     }
     int status = -1;
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)

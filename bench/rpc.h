@@ -58,6 +58,7 @@ extern const rpc_subject rpc_tirpc;
 extern const rpc_subject rpc_capnp;
 extern const rpc_subject rpc_zeromq;
 extern const rpc_subject rpc_nng;
+extern const rpc_subject rpc_iceoryx;
 
 /* Tells the process that started this server where it listens. */
 void rpc_server_ready(const rpc_place *place, int ready);
