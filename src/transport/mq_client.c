@@ -43,11 +43,11 @@ typedef struct mq_client {
     di_buffer out;
     unsigned priority;     /* of what is committed next */
     unsigned out_priority; /* the highest of what is unsent: nothing overtakes its own stream */
-    uint64_t sent;         /* the place in the stream */
+    _Atomic uint64_t sent; /* the place in the stream */
     atomic_bool room_watched;
-    bool said_bye;
-    atomic_bool starved; /* waits for a grant, */
-    atomic_bool asked;   /* and has said so since it last received something */
+    atomic_bool said_bye; /* which whoever shuts the connection does, beside the one who sends */
+    atomic_bool starved;  /* waits for a grant, */
+    atomic_bool asked;    /* and has said so since it last received something */
 
     /* Receiving. */
     di_buffer in;
@@ -100,17 +100,22 @@ static int watch_room(mq_client *client, bool watch)
                : 0;
 }
 
+static uint64_t place(const mq_client *client)
+{
+    return atomic_load_explicit(&client->sent, memory_order_relaxed);
+}
+
 /* Sends a message without bytes. As di_mq_send. */
 static int send_word(mq_client *client, enum di_mq_kind kind, unsigned priority)
 {
-    const di_mq_head head = {.kind = (uint8_t)kind, .client = client->id, .at = client->sent};
+    const di_mq_head head = {.kind = (uint8_t)kind, .client = client->id, .at = place(client)};
     return di_mq_send(&client->requests, &head, NULL, 0, priority);
 }
 
 static void say_bye(mq_client *client)
 {
-    if (!client->said_bye)
-        client->said_bye = send_word(client, DI_MQ_BYE, 0) == 1;
+    if (!atomic_load(&client->said_bye))
+        atomic_store(&client->said_bye, send_word(client, DI_MQ_BYE, 0) == 1);
 }
 
 /* How many bytes may be sent in one part: 0 without a grant for a good one. */
@@ -119,7 +124,8 @@ static size_t part_size(mq_client *client, size_t unsent)
     uint64_t most = client->requests.bytes - DI_MQ_HEAD;
     uint64_t granted = atomic_load(&client->granted);
     uint64_t size = unsent < most ? unsent : most;
-    uint64_t left = granted > client->sent + DI_MQ_HEAD ? granted - client->sent - DI_MQ_HEAD : 0;
+    uint64_t next = place(client) + DI_MQ_HEAD;
+    uint64_t left = granted > next ? granted - next : 0;
     if (left >= size)
         return (size_t)size;
     return left < DI_MQ_PART_MIN ? 0 : (size_t)left;
@@ -163,13 +169,14 @@ static int mq_flush(di_connection *connection)
                 return result;
             continue;
         }
-        const di_mq_head head = {.kind = DI_MQ_PART, .client = client->id, .at = client->sent};
+        const di_mq_head head = {.kind = DI_MQ_PART, .client = client->id, .at = place(client)};
         int result = di_mq_send(&client->requests, &head, bytes, part, client->out_priority);
         if (result == 0)
             result = watch_room(client, true);
         if (result <= 0)
             return result;
-        client->sent += DI_MQ_HEAD + part;
+        atomic_store_explicit(&client->sent, place(client) + DI_MQ_HEAD + part,
+                              memory_order_relaxed);
         di_buffer_consume(&client->out, part);
     }
 }
@@ -488,7 +495,7 @@ int di_mq_connect(const char *rest, uint64_t deadline, const di_connect_options 
     client->maker = getpid();
     client->requests.descriptor = client->replies.descriptor = -1;
     client->server_pidfd = client->room = -1;
-    client->said_bye = true;
+    atomic_init(&client->said_bye, true);
     atomic_init(&client->granted, DI_MQ_WINDOW);
     di_buffer_init(&client->out, SIZE_MAX / 4);
     di_buffer_init(&client->in, SIZE_MAX / 4);
@@ -497,7 +504,7 @@ int di_mq_connect(const char *rest, uint64_t deadline, const di_connect_options 
         mq_close(&client->head);
         return error;
     }
-    client->said_bye = false;
+    atomic_store(&client->said_bye, false);
     *ret_connection = &client->head;
     return 0;
 }
