@@ -4,8 +4,8 @@
 #include "gen/c_clash.h"
 
 #include "gen/c_inline.h"
-#include "gen/c_library.h"
 #include "gen/c_program.h"
+#include "gen/c_taken.h"
 
 #include <dari/error.h>
 
@@ -110,7 +110,7 @@ static void collect(name_list *list, const di_unit *unit)
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
-        if (d->kind == DI_DEFINE_CONSTANT)
+        if (d->kind == DI_DEFINE_CONSTANT || d->kind == DI_DEFINE_STRING)
             add(list, di_c_name(list->writer, d->name), d->position, "constant");
         if (d->kind == DI_DEFINE_TYPE)
             add_type(list, d->type, "type");
@@ -159,39 +159,6 @@ static int find_pair(name_list *list, di_clash *ret_clash)
         describe(ret_clash, first, second);
         return DARI_INVALID;
     }
-    return 0;
-}
-
-/* Whether nothing but a typedef, or nothing at all, may have the name. */
-static bool is_taken(const char *name, bool may_be_type)
-{
-    return di_c_is_library_name(name) || (!may_be_type && di_c_is_library_type(name));
-}
-
-static int refuse_taken(di_clash *clash, const char *name, di_position position)
-{
-    *clash = (di_clash){
-        .error = {.severity = DI_ERROR, .position = position, .length = (unsigned)strlen(name)}};
-    snprintf(clash->error_text, sizeof clash->error_text,
-             "'%.255s' is a name of the C library or of dari already; choose another name, or a "
-             "prefix for all of them with --prefix",
-             name);
-    clash->error.text = clash->error_text;
-    return DARI_INVALID;
-}
-
-/* A constant, enumerator or type called like what the headers declare that generated code needs. */
-static int find_taken(di_c_writer *writer, const di_definition *d, di_clash *ret_clash)
-{
-    if (d->kind == DI_DEFINE_CONSTANT && is_taken(di_c_name(writer, d->name), false))
-        return refuse_taken(ret_clash, d->name, d->position);
-    if (d->kind != DI_DEFINE_TYPE || di_c_is_builtin(d->type))
-        return 0;
-    if (is_taken(di_c_type_name(writer, d->type), d->type->kind == DI_TYPEDEF))
-        return refuse_taken(ret_clash, d->type->name, d->type->position);
-    for (const di_enumerator *e = d->type->enumerators; e; e = e->next)
-        if (is_taken(di_c_name(writer, e->name), false))
-            return refuse_taken(ret_clash, e->name, e->position);
     return 0;
 }
 
@@ -248,7 +215,7 @@ int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clas
         status = find_pair(&list, ret_clash);
     for (const di_definition *d = unit->definitions; d && !status; d = d->next)
         if (!d->included) {
-            status = find_taken(writer, d, ret_clash);
+            status = di_c_find_taken(writer, d, ret_clash);
             if (!status && d->kind == DI_DEFINE_TYPE)
                 status = find_member_pair(writer, d->type, ret_clash);
         }

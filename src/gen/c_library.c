@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The names of <string.h>, with what the GNU library adds to it by default and for C++, and of
- * <stddef.h> and <stdint.h>. Those of <stdbool.h> are keywords: c_writer.c. */
+/* The functions of <string.h>, with what the GNU library adds to it by default and for C++, and the
+ * types of <stddef.h> and <stdint.h>. */
 #include "gen/c_library.h"
+
+#include "gen/c_macro.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,28 +22,70 @@ bool di_c_is_library_name(const char *name)
 {
     /* Sorted. */
     static const char *const names[] = {
-        "INT16_C",         "INT16_MAX",      "INT16_MIN",  "INT32_C",     "INT32_MAX",
-        "INT32_MIN",       "INT64_C",        "INT64_MAX",  "INT64_MIN",   "INT8_C",
-        "INT8_MAX",        "INT8_MIN",       "INTMAX_C",   "INTMAX_MAX",  "INTMAX_MIN",
-        "INTPTR_MAX",      "INTPTR_MIN",     "NULL",       "PTRDIFF_MAX", "PTRDIFF_MIN",
-        "SIZE_MAX",        "UINT16_C",       "UINT16_MAX", "UINT32_C",    "UINT32_MAX",
-        "UINT64_C",        "UINT64_MAX",     "UINT8_C",    "UINT8_MAX",   "UINTMAX_C",
-        "UINTMAX_MAX",     "UINTPTR_MAX",    "basename",   "bcmp",        "bcopy",
-        "bzero",           "explicit_bzero", "ffs",        "ffsl",        "ffsll",
-        "index",           "memccpy",        "memchr",     "memcmp",      "memcpy",
-        "memfrob",         "memmem",         "memmove",    "mempcpy",     "memrchr",
-        "memset",          "offsetof",       "rawmemchr",  "rindex",      "sigabbrev_np",
-        "sigdescr_np",     "stpcpy",         "stpncpy",    "strcasecmp",  "strcasecmp_l",
-        "strcasestr",      "strcat",         "strchr",     "strchrnul",   "strcmp",
-        "strcoll",         "strcoll_l",      "strcpy",     "strcspn",     "strdup",
-        "strdupa",         "strerror",       "strerror_l", "strerror_r",  "strerrordesc_np",
-        "strerrorname_np", "strfry",         "strlen",     "strncasecmp", "strncasecmp_l",
-        "strncat",         "strncmp",        "strncpy",    "strndup",     "strndupa",
-        "strnlen",         "strpbrk",        "strrchr",    "strsep",      "strsignal",
-        "strspn",          "strstr",         "strtok",     "strtok_r",    "strverscmp",
-        "strxfrm",         "strxfrm_l",
+        "basename",
+        "bcmp",
+        "bcopy",
+        "bzero",
+        "explicit_bzero",
+        "ffs",
+        "ffsl",
+        "ffsll",
+        "index",
+        "memccpy",
+        "memchr",
+        "memcmp",
+        "memcpy",
+        "memfrob",
+        "memmem",
+        "memmove",
+        "mempcpy",
+        "memrchr",
+        "memset",
+        "rawmemchr",
+        "rindex",
+        "sigabbrev_np",
+        "sigdescr_np",
+        "stpcpy",
+        "stpncpy",
+        "strcasecmp",
+        "strcasecmp_l",
+        "strcasestr",
+        "strcat",
+        "strchr",
+        "strchrnul",
+        "strcmp",
+        "strcoll",
+        "strcoll_l",
+        "strcpy",
+        "strcspn",
+        "strdup",
+        "strerror",
+        "strerror_l",
+        "strerror_r",
+        "strerrordesc_np",
+        "strerrorname_np",
+        "strfry",
+        "strlen",
+        "strncasecmp",
+        "strncasecmp_l",
+        "strncat",
+        "strncmp",
+        "strncpy",
+        "strndup",
+        "strnlen",
+        "strpbrk",
+        "strrchr",
+        "strsep",
+        "strsignal",
+        "strspn",
+        "strstr",
+        "strtok",
+        "strtok_r",
+        "strverscmp",
+        "strxfrm",
+        "strxfrm_l",
     };
-    return !strncmp(name, "dari_", 5) || !strncmp(name, "DARI_", 5) || IS_AMONG(names, name);
+    return !strncmp(name, "dari_", 5) || di_c_is_macro(name) || IS_AMONG(names, name);
 }
 
 bool di_c_is_library_type(const char *name)

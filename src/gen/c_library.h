@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* Whether a header has the name for a function or macro, or dari keeps it for itself ("dari_…"):
- * nothing at file scope can have it. */
+/* Whether a header has the name for a function, or any of C's headers for a macro, or dari keeps it
+ * for itself ("dari_…"): nothing at file scope can have it. */
 bool di_c_is_library_name(const char *name);
 
 /* Whether a header has the name for a type: only a typedef of the same type can have it. */

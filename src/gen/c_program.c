@@ -23,8 +23,7 @@ const char *di_c_version_name(di_c_writer *writer, const di_program *program,
                        di_c_lower(writer, program->name), version->number);
 }
 
-/* A member of a handler table: "add". */
-static const char *handler_name(di_c_writer *writer, const di_procedure *procedure)
+const char *di_c_handler_name(di_c_writer *writer, const di_procedure *procedure)
 {
     return di_c_member(writer, di_c_lower(writer, procedure->name));
 }
@@ -241,7 +240,7 @@ static void handler_table(di_c_writer *writer, const di_program *program, const 
     di_c_line(writer, "typedef struct %s_handlers {", name);
     writer->handlers = version;
     for (const di_procedure *p = version->procedures; p; p = p->next)
-        di_c_line(writer, "int (*%s)(dari_request *request%s);", handler_name(writer, p),
+        di_c_line(writer, "int (*%s)(dari_request *request%s);", di_c_handler_name(writer, p),
                   di_c_value_parameters(writer, di_c_argument(writer, p, version), p->result));
     if (!version->procedures)
         di_c_line(writer, "char empty;");
@@ -354,7 +353,7 @@ static void write_server_side(di_c_writer *writer, const di_program *program,
 {
     const di_declaration *argument = di_c_argument(writer, procedure, version);
     bool has_result = !di_c_is_void(procedure->result);
-    const char *handler = handler_name(writer, procedure);
+    const char *handler = di_c_handler_name(writer, procedure);
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, procedure->position));
     di_c_line(writer, "static int serve_%s(dari_request *request, const void *handlers)",

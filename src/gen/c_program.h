@@ -9,6 +9,9 @@
 void di_c_program_types(di_c_writer *writer, const di_c_numbers *numbers,
                         const di_program *program);
 
+/* A procedure's member of the handler table: "add". */
+const char *di_c_handler_name(di_c_writer *writer, const di_procedure *procedure);
+
 /* The header's part: prototypes. */
 void di_c_program_prototypes(di_c_writer *writer, const di_program *program);
 

@@ -4,6 +4,7 @@
 #include "gen/c_clash.h"
 #include "gen/c_codec.h"
 #include "gen/c_inline.h"
+#include "gen/c_macro.h"
 #include "gen/c_program.h"
 #include "gen/c_types.h"
 #include "gen/type_set.h"
@@ -115,6 +116,9 @@ static void write_constant(di_c_writer *writer, const di_definition *d)
 {
     const di_number *n = &d->constant;
     const char *name = di_c_name(writer, d->name);
+    bool may_be_macro = di_c_is_macro(name);
+    if (may_be_macro)
+        di_c_line(writer, "#ifndef %s", name);
     if (n->magnitude <= INT32_MAX)
         di_c_line(writer, "enum { %s = %s%" PRIu64 " };", name, n->negative ? "-" : "",
                   n->magnitude);
@@ -127,6 +131,21 @@ static void write_constant(di_c_writer *writer, const di_definition *d)
         di_c_line(writer, "__extension__ enum { %s = INT64_C(%" PRIu64 ") };", name, n->magnitude);
     else
         di_c_line(writer, "__extension__ enum { %s = %" PRIu64 "u };", name, n->magnitude);
+    if (may_be_macro)
+        di_c_line(writer, "#endif");
+}
+
+/* A string is a constant array, which hides nothing either. */
+static void write_string(di_c_writer *writer, const di_definition *d)
+{
+    di_text_format(writer->out, "static const char %s[] = ", di_c_name(writer, d->name));
+    for (const char *at = d->text; *at; at++) {
+        /* C before C23 has trigraphs: "??=" is "#". */
+        if (at > d->text && at[-1] == '?' && *at == '?')
+            di_text_append(writer->out, "\\", 1);
+        di_text_append(writer->out, at, 1);
+    }
+    di_text_append(writer->out, ";\n", 2);
 }
 
 /* The header of an included interface file: it is written into the same folder as this one, under
@@ -186,6 +205,9 @@ static void write_definitions(di_c_writer *writer, const di_unit *unit)
         switch (d->kind) {
         case DI_DEFINE_CONSTANT:
             write_constant(writer, d);
+            break;
+        case DI_DEFINE_STRING:
+            write_string(writer, d);
             break;
         case DI_DEFINE_TYPE:
             define_in_order(&order, writer, d->type);

@@ -5,7 +5,7 @@
 
 #include "idl/measure.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void di_list_definition(di_checker *checker, di_definition definition, di_span span)
@@ -36,15 +36,41 @@ static void declare_externs(di_checker *checker)
     }
 }
 
-/* A string is no constant of the language: it goes to the header as the macro that it means. */
+/* How many bytes behind a backslash are its escape in C, 0 where it is none. */
+static size_t escape_length(const char *at)
+{
+    size_t digits;
+    unsigned long number;
+    if (*at && strchr("abfnrtv\\'\"?", *at))
+        return 1;
+    if (*at == 'x') {
+        digits = strspn(at + 1, "0123456789abcdefABCDEF");
+        number = strtoul(at + 1, NULL, 16);
+        return digits && number <= UINT8_MAX ? 1 + digits : 0;
+    }
+    digits = strspn(at, "01234567");
+    digits = digits > 3 ? 3 : digits;
+    return digits < 3 || *at <= '3' ? digits : 0;
+}
+
+/* A string goes to C as it is written: it must be one there. */
 static void check_string(di_checker *checker, const di_syntax_item *item)
 {
-    size_t size = strlen("#define  ") + item->name->length + strlen(item->value.text) + 1;
-    char *text = di_take(checker->compilation, size, 1);
-    snprintf(text, size, "#define %s %s", item->name->text, item->value.text);
-    di_list_definition(checker,
-                       (di_definition){.kind = DI_DEFINE_PASS, .text = text, .for_header = true},
-                       item->span);
+    const char *text = item->value.text;
+    for (const char *at = text; *at; at++) {
+        di_span span = item->value.span;
+        size_t length = *at == '\\' ? escape_length(at + 1) : 0;
+        span.position.column += (uint32_t)(at - text);
+        span.length = 2;
+        if (*at == '\\' && !length) {
+            di_error(checker->compilation, span, "this is no escape of C");
+            return;
+        }
+        at += length;
+    }
+    di_list_definition(
+        checker, (di_definition){.kind = DI_DEFINE_STRING, .name = item->name->text, .text = text},
+        item->span);
 }
 
 static void check_constant(di_checker *checker, const di_syntax_item *item)

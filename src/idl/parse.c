@@ -14,6 +14,12 @@ static bool parse_constant(di_parser *p)
     if (token->kind == DI_TOKEN_STRING) {
         item.value = (di_syntax_value){.span = token->span, .is_string = true};
         item.value.text = di_copy(p->compilation, token->text, token->length);
+        for (uint32_t i = 0; i < token->length; i++)
+            if ((unsigned char)token->text[i] < ' ' && token->text[i] != '\t') {
+                di_error(p->compilation, token->span, "byte 0x%02x cannot stand in a string",
+                         (unsigned char)token->text[i]);
+                break;
+            }
         di_take_token(p);
     } else if (!di_parse_value(p, &item.value)) {
         return false;

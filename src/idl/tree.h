@@ -156,6 +156,7 @@ typedef struct di_program {
 
 typedef enum di_definition_kind {
     DI_DEFINE_CONSTANT,
+    DI_DEFINE_STRING,
     DI_DEFINE_TYPE, /* enum, struct, union, typedef */
     DI_DEFINE_PROGRAM,
     DI_DEFINE_PASS,   /* a `%` line */
@@ -165,13 +166,13 @@ typedef enum di_definition_kind {
 struct di_definition {
     di_definition_kind kind;
     di_position position;
-    const char *name;          /* of the constant, type or program; NULL otherwise */
+    const char *name;          /* of the constant, string, type or program; NULL otherwise */
     bool included;             /* comes from an included file: to be known, not emitted */
     di_number constant;        /* DI_DEFINE_CONSTANT */
     const di_type *type;       /* DI_DEFINE_TYPE */
     const di_program *program; /* DI_DEFINE_PROGRAM */
-    const char *text;          /* DI_DEFINE_PASS: the line without `%`; DI_DEFINE_INCLUDE: the
-                                  path as written */
+    const char *text;          /* DI_DEFINE_STRING: as written, with its quotes; DI_DEFINE_PASS: the
+                                  line without `%`; DI_DEFINE_INCLUDE: the path as written */
     bool for_header;           /* DI_DEFINE_PASS: active where RPC_HDR is defined */
     bool for_source;           /* DI_DEFINE_PASS: active where RPC_XDR is defined */
     const di_definition *next;

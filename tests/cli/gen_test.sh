@@ -88,6 +88,32 @@ for name in 'const memcpy = 1' 'enum e { index = 1 }' 'struct strlen { int x; }'
     run "$DARI" gen --prefix p_ -o out clash.x
     check "with a prefix it is one like others" exits 0
 done
+for text in 'struct s { int a; hyper NULL; };' 'union u switch (int SIZE_MAX) { case 1: int a; };' \
+    'union u switch (int a) { case 1: int b; default: int DARI_LATER; };' 'struct s { int errno; };' \
+    'program P { version V { int F(int, int offsetof) = 1; } = 1; } = 1;' \
+    'program P { version V { int ERRNO(int) = 1; } = 1; } = 1;'; do
+    echo "$text" >clash.x
+    run "$DARI" gen -o out clash.x
+    check "a member called like a macro of C or dari: $text" exits 1 "no member can have the name"
+    name=$(sed -n 's/.* let -D \([A-Za-z_0-9]*\)=NAME.*/\1/p' "$err")
+    run "$DARI" gen -o out -D "$name=other" clash.x
+    check "it is called otherwise by the option that the message names" exits 0
+done
+for text in 'const EOF = 1;' 'const INT_MAX = "x";' 'enum e { EINVAL = 22 };' 'const SIGTERM = 2;' \
+    'const __x = 1;' 'struct _X { int a; };'; do
+    echo "$text" >clash.x
+    run "$DARI" gen -o out clash.x
+    check "a macro of C's headers: $text" exits 1 "is a name of the C library"
+done
+echo 'const SIGINT = 2;' >clash.x
+run "$DARI" gen -o out clash.x
+check "a constant that is what the macro is gives way to it" grep -q '#ifndef SIGINT' out/clash.h
+echo 'const twice = "x"; const Twice = 1; struct xdr_size_s { int a; }; struct s { int twice<>; };' >clash.x
+run "$DARI" gen -o out clash.x
+check "a string has its name to itself" exits 1 "'xdr_size_s' would be the name"
+sed -i 's/xdr_size_s/q/; s/Twice = 1/xdr_size_q = "y"/' clash.x
+run "$DARI" gen -o out clash.x
+check "and is a definition like others" exits 1 "clash.x:1:51: error: in C, 'xdr_size_q'"
 echo "program P { version V { int INDEX(int) = 1; int index(int) = 2; int exit(int) = 3; } = 2; } = 1;
 program Q { version W { int memcpy(int) = 1; } = 1; } = 2;" >clash.x
 run "$DARI" gen -o out clash.x

@@ -32,15 +32,14 @@ static void test_constants(void **state)
     di_idl_free(idl);
 }
 
-static void test_string_constants_go_to_the_header(void **state)
+static void test_strings_are_kept_as_written(void **state)
 {
     (void)state;
     di_idl *idl = idl_compile("const NAME = \"a \\\" b\";\n");
     const di_definition *d = di_idl_unit(idl)->definitions;
-    assert_int_equal(d->kind, DI_DEFINE_PASS);
-    assert_string_equal(d->text, "#define NAME \"a \\\" b\"");
-    assert_true(d->for_header);
-    assert_false(d->for_source);
+    assert_int_equal(d->kind, DI_DEFINE_STRING);
+    assert_string_equal(d->name, "NAME");
+    assert_string_equal(d->text, "\"a \\\" b\"");
     assert_null(d->next);
     di_idl_free(idl);
 }
@@ -349,7 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_constants),
-        cmocka_unit_test(test_string_constants_go_to_the_header),
+        cmocka_unit_test(test_strings_are_kept_as_written),
         cmocka_unit_test(test_enumerators),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_unions),
