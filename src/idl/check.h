@@ -33,7 +33,7 @@ typedef struct di_node {
     struct di_node *stacked; /* and the one below on the stack of its component */
     uint32_t index;
     uint32_t lowest;
-    uint32_t depth;               /* types that it holds by value, in one another */
+    uint32_t depth; /* types that it holds by value, in one another */
     uint64_t extent;
 } di_node;
 

@@ -26,7 +26,9 @@ typedef struct di_compilation {
     di_diagnostic *last_diagnostic;
     uint32_t error_count;
     uint32_t warning_count;
-    bool muted;                /* the warning before was dropped: so are its notes */
+    bool muted; /* the warning before was dropped: so are its notes */
+    const struct di_source
+        *explained;            /* the file of the message before: it was said how it came in */
     struct di_source *sources; /* the files that were read, the compiled one first */
     struct di_source *last_source;
     bool incomplete;          /* after a syntax error a definition may be missing */

@@ -74,11 +74,12 @@ bool di_accept_word(di_parser *p, di_word word)
     return true;
 }
 
-/* Reports that `what` is missing at `span`, before the next token. */
+/* Reports that `what` is missing at `span`, before the next token; not where something is missing
+ * because it was wrong. */
 static void report_missing(di_parser *p, di_span span, const char *what)
 {
     const di_token *token = di_peek(p);
-    if (p->ended)
+    if (p->ended || token->damaged)
         return;
     p->ended = token->kind == DI_TOKEN_END;
     di_error(p->compilation, span, "expected %s before %s", what,

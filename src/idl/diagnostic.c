@@ -48,6 +48,31 @@ static void count_error(di_compilation *compilation)
     di_escape(compilation, DI_ESCAPE_FATAL);
 }
 
+/* The innermost macros, and the one that stands in the text. */
+static void explain_macros(di_compilation *compilation, const di_expansion *innermost)
+{
+    unsigned depth = 0;
+    for (const di_expansion *e = innermost; e; e = e->outer, depth++)
+        if (e->definition.position.source && (depth < DI_EXPANSIONS_SHOWN || !e->outer))
+            di_note(compilation, e->definition, "this is what the macro '%s' stands for", e->name);
+}
+
+/* The notes on how the text at a place came there. */
+static void explain(di_compilation *compilation, di_span span)
+{
+    explain_macros(compilation, span.expansion);
+    const di_source *source = span.position.source;
+    if (source == compilation->explained)
+        return;
+    compilation->explained = source;
+    while (source && source->included_at.position.source) {
+        const char *slash = strrchr(source->path, '/');
+        di_note(compilation, source->included_at, "'%s' is included here",
+                slash ? slash + 1 : source->path);
+        source = source->included_at.position.source;
+    }
+}
+
 void di_error(di_compilation *compilation, di_span span, const char *format, ...)
 {
     va_list arguments;
@@ -55,6 +80,7 @@ void di_error(di_compilation *compilation, di_span span, const char *format, ...
     count_error(compilation);
     append(compilation, DI_ERROR, span, format_text(compilation, format, arguments));
     va_end(arguments);
+    explain(compilation, span);
 }
 
 void di_warning(di_compilation *compilation, di_span span, const char *format, ...)
@@ -67,6 +93,7 @@ void di_warning(di_compilation *compilation, di_span span, const char *format, .
     va_start(arguments, format);
     append(compilation, DI_WARNING, span, format_text(compilation, format, arguments));
     va_end(arguments);
+    explain(compilation, span);
 }
 
 void di_note(di_compilation *compilation, di_span span, const char *format, ...)
@@ -86,6 +113,7 @@ _Noreturn void di_fatal(di_compilation *compilation, di_span span, const char *f
     count_error(compilation);
     append(compilation, DI_ERROR, span, format_text(compilation, format, arguments));
     va_end(arguments);
+    explain(compilation, span);
     di_escape(compilation, DI_ESCAPE_FATAL);
 }
 

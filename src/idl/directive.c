@@ -33,6 +33,26 @@ static di_name *directive_name(di_reader *r, const di_token_list *line)
     return NULL;
 }
 
+/* Nothing may stand behind `count` tokens of a directive. */
+static void expect_end(di_reader *r, const di_token_list *line, size_t count)
+{
+    if (line->count > count)
+        di_warning(r->compilation, line->items[count].span,
+                   "%s is ignored: the directive ends before",
+                   di_token_text(r->compilation, &line->items[count]));
+}
+
+/* The same for those without operands, where the text around is active. */
+static void expect_nothing(di_reader *r, const di_group *g)
+{
+    if (g->possible) {
+        di_token_list line = di_rest_of_line(r);
+        expect_end(r, &line, 0);
+    } else {
+        di_lex_skip_line(&r->lexer);
+    }
+}
+
 /* #define NAME tokens */
 static void read_define(di_reader *r)
 {
@@ -47,7 +67,7 @@ static void read_define(di_reader *r)
     const char *behind = line.items[0].text + line.items[0].length;
     bool has_parameters =
         line.count > 1 && line.items[1].kind == '(' && line.items[1].text == behind;
-    di_macro_define(r->compilation, name, line.items + 1, line.count - 1, has_parameters,
+    di_macro_define(r->compilation, line.items, line.items + 1, line.count - 1, has_parameters,
                     di_active(r));
 }
 
@@ -55,8 +75,10 @@ static void read_undef(di_reader *r)
 {
     di_token_list line = di_rest_of_line(r);
     di_name *name = directive_name(r, &line);
-    if (name)
-        di_macro_undefine(name, di_active(r));
+    if (!name)
+        return;
+    expect_end(r, &line, 1);
+    di_macro_undefine(name, di_active(r));
 }
 
 /* The environments of `candidates` in which an #if or #elif holds. */
@@ -86,6 +108,8 @@ static unsigned evaluate_defined(di_reader *r, unsigned candidates, bool wanted)
     unsigned holds = 0;
     di_token_list line = di_rest_of_line(r);
     di_name *name = candidates ? directive_name(r, &line) : NULL;
+    if (name)
+        expect_end(r, &line, 1);
     for (unsigned i = 0; name && i < DI_ENVIRONMENTS; i++) {
         if ((name->macros[i] != NULL) == wanted)
             holds |= 1u << i;
@@ -120,7 +144,7 @@ static void continue_group(di_reader *r, const char *directive)
     }
     if (!strcmp(directive, "endif")) {
         r->group = g->outer;
-        di_lex_skip_line(&r->lexer);
+        expect_nothing(r, g);
         return;
     }
     if (g->in_else) {
@@ -131,7 +155,7 @@ static void continue_group(di_reader *r, const char *directive)
     if (!strcmp(directive, "else")) {
         g->in_else = true;
         g->active = candidates;
-        di_lex_skip_line(&r->lexer);
+        expect_nothing(r, g);
     } else {
         g->active = evaluate(r, candidates);
     }
@@ -157,7 +181,19 @@ static const char *include_path(di_reader *r, bool *ret_quoted, di_span *ret_spa
     }
     *ret_quoted = open == '"';
     *ret_span = di_lexer_span(lexer, (size_t)(end + 1 - lexer->at));
-    return di_copy(r->compilation, lexer->at + 1, (size_t)(end - lexer->at - 1));
+    const char *path = di_copy(r->compilation, lexer->at + 1, (size_t)(end - lexer->at - 1));
+    lexer->at = end + 1;
+    return path;
+}
+
+/* A file includes one that is being read. The notes say by which ways it came there. */
+static void report_circle(di_reader *r, const di_source *found, const char *path, di_span span)
+{
+    r->compilation->explained = NULL;
+    if (found == r->lexer.source)
+        di_error(r->compilation, span, "this file includes itself");
+    else
+        di_error(r->compilation, span, "'%s' includes itself by way of this file", path);
 }
 
 static void read_include(di_reader *r)
@@ -165,18 +201,22 @@ static void read_include(di_reader *r)
     bool quoted;
     di_span span;
     const char *reason, *path = include_path(r, &quoted, &span);
-    di_lex_skip_line(&r->lexer);
-    if (!path)
+    if (!path) {
+        di_lex_skip_line(&r->lexer);
         return;
+    }
+    di_token_list line = di_rest_of_line(r);
+    expect_end(r, &line, 0);
     di_source *last = r->compilation->last_source;
     di_source *found = di_find_include(r->compilation, r->lexer.source, path, quoted, &reason);
     if (!found) {
         di_error(r->compilation, span, "cannot read '%s': %s", path, reason);
         return;
     }
-    /* A file that is being read came by a way around: its own text is what it would bring. */
-    if (found->open)
+    if (found->open) {
+        report_circle(r, found, path, span);
         return;
+    }
     di_token token = {
         .kind = DI_TOKEN_INCLUDE, .span = span, .text = path, .length = (uint32_t)strlen(path)};
     di_token_put(r->compilation, &r->owner->out, &token);
@@ -184,6 +224,7 @@ static void read_include(di_reader *r)
         return; /* it was read before */
     if (r->owner->depth >= DI_INCLUDE_DEPTH)
         di_fatal(r->compilation, span, "files include each other deeper than %u", DI_INCLUDE_DEPTH);
+    found->included_at = span;
     di_read_source(r->owner, found, di_active(r));
 }
 

@@ -28,7 +28,7 @@ di_lexer di_lexer_of(di_compilation *compilation, const di_source *source)
 di_span di_lexer_span(const di_lexer *lexer, size_t length)
 {
     uint32_t column = (uint32_t)(lexer->at - lexer->line_start) + 1;
-    return (di_span){{lexer->source, lexer->line, column}, (uint32_t)length};
+    return (di_span){{lexer->source, lexer->line, column}, (uint32_t)length, NULL};
 }
 
 /* The byte `offset` after the next one, 0 past the end. */

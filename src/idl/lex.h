@@ -33,9 +33,10 @@ typedef struct di_token {
     uint16_t kind;        /* di_token_kind */
     uint8_t environments; /* DI_TOKEN_PASS: where it is active; otherwise 0 */
     bool first;           /* it is the first of its line */
+    bool damaged;         /* what stood before it was dropped, after an error */
     uint32_t length;      /* of the text */
     const char *text;     /* DI_TOKEN_LINK: NULL */
-    di_span span;         /* the text; from a macro: where the macro is used */
+    di_span span;         /* the text; from a macro: where that is used */
     union {
         di_name *name;               /* DI_TOKEN_NAME; NULL in other tokens of a file */
         const struct di_token *link; /* DI_TOKEN_LINK */

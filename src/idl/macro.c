@@ -3,14 +3,49 @@
 
 #include <string.h>
 
-void di_macro_define(di_compilation *compilation, di_name *name, const di_token *body, size_t count,
-                     bool has_parameters, unsigned environments)
+static bool is_same(const di_macro *one, const di_macro *other)
 {
+    if (one->count != other->count || one->has_parameters != other->has_parameters)
+        return false;
+    for (size_t i = 0; i < one->count; i++) {
+        const di_token *a = &one->body[i], *b = &other->body[i];
+        if (a->length != b->length || memcmp(a->text, b->text, a->length) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Warns where a name had another meaning in one of the environments. What `%` lines define is told
+ * by the C compiler. */
+static void compare_with_earlier(di_compilation *compilation, const di_name *name,
+                                 const di_macro *macro, unsigned environments)
+{
+    for (unsigned i = 0; i < DI_ENVIRONMENTS; i++) {
+        const di_macro *earlier = environments & 1u << i ? name->macros[i] : NULL;
+        if (!earlier || is_same(earlier, macro))
+            continue;
+        di_warning(compilation, macro->span, "the macro '%s' was defined otherwise before",
+                   name->text);
+        if (earlier->span.position.source)
+            di_note(compilation, earlier->span, "it is defined here, and #undef would end that");
+        return;
+    }
+}
+
+void di_macro_define(di_compilation *compilation, const di_token *token, const di_token *body,
+                     size_t count, bool has_parameters, unsigned environments)
+{
+    di_name *name = token->name;
     di_macro *macro = di_take(compilation, 1, sizeof *macro);
     di_token *copy = di_take(compilation, count, sizeof *copy);
     if (count)
         memcpy(copy, body, count * sizeof *copy);
-    *macro = (di_macro){.body = copy, .count = count, .has_parameters = has_parameters};
+    *macro = (di_macro){.name = name->text,
+                        .span = token->span,
+                        .body = copy,
+                        .count = count,
+                        .has_parameters = has_parameters};
+    compare_with_earlier(compilation, name, macro, environments);
     for (unsigned i = 0; i < DI_MACRO_SPACES; i++) {
         if (environments & 1u << i)
             name->macros[i] = macro;
@@ -41,11 +76,16 @@ static bool expand(di_compilation *compilation, const di_token *token, di_span u
     if (depth >= DI_MACRO_DEPTH)
         di_fatal(compilation, use, "macros are nested deeper than %u", DI_MACRO_DEPTH);
     if (macro->has_parameters) {
-        if (environment != DI_IN_PASS)
+        if (environment != DI_IN_PASS) {
             di_error(compilation, use, "'%s' is a macro with parameters: these are not supported",
-                     token->name->text);
+                     macro->name);
+            di_note(compilation, macro->span, "'%s' is defined here", macro->name);
+        }
         return false;
     }
+    di_expansion *expansion = di_take(compilation, 1, sizeof *expansion);
+    *expansion = (di_expansion){macro->name, macro->span, use.expansion};
+    use.expansion = expansion;
     bool fine = true;
     macro->busy = true;
     for (size_t i = 0; i < macro->count; i++)

@@ -13,15 +13,18 @@
 #define DI_EXPANSION_LIMIT (1u << 18)
 
 typedef struct di_macro {
+    const char *name;
+    di_span span; /* of the name, where it is defined; no source: not in a file */
     const di_token *body;
     size_t count;
     bool has_parameters;
     bool busy; /* being expanded */
 } di_macro;
 
-/* Defines `name` in some environments. The tokens are copied. */
-void di_macro_define(di_compilation *compilation, di_name *name, const di_token *body, size_t count,
-                     bool has_parameters, unsigned environments);
+/* Defines the name at `token` in some environments; what was defined otherwise gets a warning. The
+ * tokens are copied. */
+void di_macro_define(di_compilation *compilation, const di_token *token, const di_token *body,
+                     size_t count, bool has_parameters, unsigned environments);
 
 void di_macro_undefine(di_name *name, unsigned environments);
 

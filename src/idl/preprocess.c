@@ -24,7 +24,7 @@ static void note_pass_macro(di_reader *r, const di_token *pass)
         name->kind != DI_TOKEN_NAME)
         return;
     bool has_parameters = name[1].kind == '(' && name[1].text == name->text + name->length;
-    di_macro_define(r->compilation, name->name, name + 1, line.count - 3, has_parameters,
+    di_macro_define(r->compilation, name, name + 1, line.count - 3, has_parameters,
                     1u << DI_IN_PASS);
 }
 
@@ -102,24 +102,31 @@ static bool judge(di_reader *r, const di_token *token)
     }
 }
 
+/* Appends a token, unless it is one that no definition can hold. */
+static void put_plain(di_reader *r, const di_token *token)
+{
+    di_preprocessor *owner = r->owner;
+    di_token copy = *token;
+    copy.damaged = owner->damaged;
+    owner->damaged = !judge(r, token);
+    if (!owner->damaged)
+        di_token_put(r->compilation, &owner->out, &copy);
+}
+
 /* Appends what a token stands for. */
 static void put(di_reader *r, const di_token *token)
 {
-    di_token_stream *out = &r->owner->out;
     unsigned environments = di_active(r);
     const di_name *name = token->name;
     unsigned environment = environments & 1u << DI_FOR_HEADER ? DI_FOR_HEADER : DI_FOR_SOURCE;
     if (!name || !name->macros[environment]) {
-        if (judge(r, token))
-            di_token_put(r->compilation, out, token);
+        put_plain(r, token);
         return;
     }
     di_token_list expanded = {0};
-    di_macro_expand(r->compilation, token, environment, &expanded);
-    for (size_t i = 0; i < expanded.count; i++) {
-        if (judge(r, &expanded.items[i]))
-            di_token_put(r->compilation, out, &expanded.items[i]);
-    }
+    r->owner->damaged |= !di_macro_expand(r->compilation, token, environment, &expanded);
+    for (size_t i = 0; i < expanded.count; i++)
+        put_plain(r, &expanded.items[i]);
 }
 
 /* The rest of a line that is neither directive nor `%` line. */
@@ -171,8 +178,10 @@ static void read_defines(di_preprocessor *owner)
     di_compilation *compilation = owner->compilation;
     const di_idl_options *options = compilation->options;
     static const di_token one = {.kind = DI_TOKEN_NUMBER, .text = "1", .length = 1};
-    for (unsigned i = 0; i < DI_ENVIRONMENTS; i++)
-        di_macro_define(compilation, di_name_of(compilation, apart[i], 7), &one, 1, false, 1u << i);
+    for (unsigned i = 0; i < DI_ENVIRONMENTS; i++) {
+        const di_token name = {.name = di_name_of(compilation, apart[i], 7)};
+        di_macro_define(compilation, &name, &one, 1, false, 1u << i);
+    }
     for (size_t i = 0; i < options->define_count; i++) {
         const char *define = options->defines[i];
         size_t name = strcspn(define, "=");
@@ -195,6 +204,7 @@ static const di_token *read_main(di_preprocessor *owner, di_source *source)
     di_read_source(owner, source, EVERYWHERE);
     di_source_line(source, source->line_count, &size);
     di_token end = {.kind = DI_TOKEN_END,
+                    .damaged = owner->damaged,
                     .span = {{source, source->line_count, (uint32_t)size + 1}, 1}};
     di_token_put(owner->compilation, &owner->out, &end);
     return owner->out.first;

@@ -20,6 +20,7 @@ typedef struct di_preprocessor {
     di_compilation *compilation;
     di_token_stream out;
     unsigned depth; /* of includes */
+    bool damaged;   /* the last token was dropped */
 } di_preprocessor;
 
 /* One file being read. */

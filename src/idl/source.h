@@ -4,7 +4,7 @@
 #ifndef DI_IDL_SOURCE_H
 #define DI_IDL_SOURCE_H
 
-#include "idl/compilation.h"
+#include "idl/diagnostic.h"
 
 #include <sys/types.h>
 
@@ -20,6 +20,7 @@ typedef struct di_source {
     dev_t device;           /* the two say whether a path leads to the same file again; */
     ino_t inode;            /* 0 for a text that is no file */
     bool open;              /* it, or a file it includes, is being read */
+    di_span included_at;    /* where for the first time; no source: nowhere */
     struct di_source *next; /* compilation.h: sources */
 } di_source;
 
