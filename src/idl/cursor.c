@@ -79,9 +79,9 @@ bool di_accept_word(di_parser *p, di_word word)
 static void report_missing(di_parser *p, di_span span, const char *what)
 {
     const di_token *token = di_peek(p);
-    if (p->ended || token->damaged)
+    if (token == p->reported || token->damaged)
         return;
-    p->ended = token->kind == DI_TOKEN_END;
+    p->reported = token;
     di_error(p->compilation, span, "expected %s before %s", what,
              di_token_text(p->compilation, token));
 }

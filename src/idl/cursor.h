@@ -12,11 +12,12 @@
 typedef struct di_parser {
     di_compilation *compilation;
     const di_token *at;
-    di_span last;          /* of the token before */
-    bool inside;           /* a definition has begun */
-    unsigned depth;        /* of nested bodies */
-    unsigned braces;       /* that are open */
-    bool ended;            /* the end of the file was reported as unexpected: once is enough */
+    di_span last;    /* of the token before */
+    bool inside;     /* a definition has begun */
+    unsigned depth;  /* of nested bodies */
+    unsigned braces; /* that are open */
+    const di_token
+        *reported;         /* before this one something was reported as missing: once is enough */
     di_syntax_body *outer; /* the innermost body being read */
     di_syntax_item *items;
     di_syntax_item **tail;

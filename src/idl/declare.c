@@ -62,6 +62,15 @@ static di_name *name_of_body(di_checker *checker, const di_syntax_body *body)
     return di_name_of(compilation, text, size);
 }
 
+/* Whether the definition, or one around it, had an error: where a brace is missing, what follows is
+ * read as a part of it. */
+static bool is_doubtful(const di_syntax_body *body)
+{
+    while (body && !body->broken)
+        body = body->outer;
+    return body != NULL;
+}
+
 static void declare_enumerators(di_checker *checker, di_syntax_body *body, di_node *node)
 {
     di_symbol *previous = NULL;
@@ -69,6 +78,7 @@ static void declare_enumerators(di_checker *checker, di_syntax_body *body, di_no
         e->symbol = di_declare(checker->compilation, (di_symbol){.kind = DI_SYMBOL_ENUMERATOR,
                                                                  .name = e->name,
                                                                  .span = e->span,
+                                                                 .doubtful = is_doubtful(body),
                                                                  .node = node,
                                                                  .value = e->value,
                                                                  .previous = previous});
@@ -120,9 +130,11 @@ static void declare_type(di_checker *checker, di_syntax_item *item, di_name *nam
     if (item->body)
         item->body->node = node;
     node->declaration = item->declaration;
-    item->symbol = di_declare(
-        checker->compilation,
-        (di_symbol){.kind = DI_SYMBOL_TYPE, .name = name, .span = item->span, .node = node});
+    item->symbol = di_declare(checker->compilation, (di_symbol){.kind = DI_SYMBOL_TYPE,
+                                                                .name = name,
+                                                                .span = item->span,
+                                                                .doubtful = is_doubtful(item->body),
+                                                                .node = node});
     item->symbol->built_in = checker->built_in;
     if (kind == DI_ENUM)
         declare_enumerators(checker, item->body, node);

@@ -361,8 +361,11 @@ bool di_parse_declaration(di_parser *p, di_syntax_declaration **ret_declaration)
     if (di_accept(p, '*'))
         declaration->shape = DI_OPTIONAL;
     declaration->name = di_parse_name(p, "a name", &declaration->span);
-    if (!declaration->name)
+    if (!declaration->name) {
+        if (declaration->type.body)
+            declaration->type.body->broken = true;
         return false;
+    }
     di_name_body(NULL, declaration, "");
     if ((di_peek(p)->kind == '[' || di_peek(p)->kind == '<') && !di_parse_size(p, declaration))
         return false;

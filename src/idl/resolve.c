@@ -46,16 +46,17 @@ static unsigned distance(const di_name *one, const di_name *other)
     return result < 3 ? result : 3;
 }
 
-/* The type whose name is nearest to one that is not there, NULL where none is near. */
+/* The type whose name is nearest to one that is not there, NULL where none is near: two thirds of
+ * the letters must be right. */
 static const di_node *nearest(const di_checker *checker, const di_name *name)
 {
-    unsigned best = name->length > 4 ? 3 : 2;
+    unsigned best = 3;
     const di_node *found = NULL;
     for (const di_node *node = checker->nodes; node; node = node->next) {
         const di_name other = {.text = node->type.name,
                                .length = (uint32_t)strlen(node->type.name)};
         unsigned apart = distance(name, &other);
-        if (apart < best) {
+        if (apart < best && 3 * apart <= name->length && 3 * apart <= other.length) {
             best = apart;
             found = node;
         }

@@ -28,6 +28,8 @@ di_symbol *di_declare(di_compilation *compilation, di_symbol symbol)
         name->symbol = added;
         return added;
     }
+    if (earlier->doubtful || symbol.doubtful)
+        return added;
     if (earlier->kind == symbol.kind)
         di_error(compilation, symbol.span, "duplicate %s '%s'", di_symbol_text(&symbol),
                  name->text);

@@ -29,6 +29,7 @@ typedef struct di_symbol {
     di_name *name;
     di_span span;
     bool built_in;                /* may be defined again */
+    bool doubtful;                /* what is around it had an error: it may belong elsewhere */
     struct di_node *node;         /* check.h: of a type; of an enumerator's enum */
     const di_syntax_value *value; /* numbers: as written, NULL for an implied one */
     struct di_symbol *previous;   /* an enumerator: the one before it */
