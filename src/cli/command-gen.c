@@ -56,13 +56,24 @@ static int no_memory(void)
     return DI_EXIT_FAILED;
 }
 
+/* How many bytes of the text are a name at its beginning. */
+static size_t name_length(const char *text)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+    bool begins = *text && strchr(letters + 10, *text);
+    return begins ? strspn(text, letters) : 0;
+}
+
 static bool is_name(const char *text)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-    size_t length = strlen(text);
-    return length && strchr(letters, *text) &&
-           strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") ==
-               length;
+    return *text && !text[name_length(text)];
+}
+
+/* NAME or NAME=VALUE */
+static bool is_define(const char *text)
+{
+    size_t length = name_length(text);
+    return length && (!text[length] || text[length] == '=') && !strchr(text, '\n');
 }
 
 /* Returns enum di_exit, or -1 to go on. */
@@ -77,7 +88,8 @@ static int take_option(arguments *to, int option, const char *value)
         return -1;
     case 'D':
         to->defines[to->idl.define_count++] = value;
-        return *value && *value != '=' ? -1 : di_usage_error("dari gen", "-D: the name is empty");
+        return is_define(value) ? -1
+                                : di_usage_error("dari gen", "-D: '%s' defines no name", value);
     case 'M':
         to->dependencies = true;
         return !strcmp(value, "D") ? -1 : di_usage_error("dari gen", "-M%s: use -MD", value);

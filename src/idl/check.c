@@ -4,6 +4,7 @@
 #include "idl/check.h"
 
 #include "idl/measure.h"
+#include "idl/neighbour.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,7 @@ const di_unit *di_check(di_compilation *compilation, const struct di_source *mai
     declare_externs(&checker);
     checker.built_in = false;
     di_declare_items(&checker, items);
+    di_declare_neighbours(&checker, items);
 
     checker.programs = di_number_set_of(compilation, count_programs(items));
     checker.built_in = true;

@@ -145,8 +145,10 @@ run "$DARI" gen -MM calc.x
 check "-M takes D only" exits 2 "use -MD"
 run "$DARI" gen --strings=fast calc.x
 check "--strings takes span only" exits 2 "use --strings=span"
-run "$DARI" gen -D '' calc.x
-check "-D needs a name" exits 2 "the name is empty"
+for define in '' '=1' 1A '1A=2' 'A-B' 'A B=1' 'F(x)=x'; do
+    run "$DARI" gen -D "$define" calc.x
+    check "-D needs a name: '$define'" exits 2 "-D: '$define' defines no name"
+done
 
 run "$DARI" gen -o absent calc.x
 check "a missing directory is named" exits 1 "cannot write absent/calc.h: No such file or directory"
@@ -210,6 +212,22 @@ check "-I DIR finds it" both out/options
 check "it is included, not repeated" grep -q '#include "part.h"' out/options.h
 run "$DARI" gen -Isub -DWIDE=7 -o out options.x
 check "-D NAME=VALUE" grep -q '\bitems;' out/options.h
+
+# Headers that were made of interface files.
+rm -f out/*
+mkdir made
+printf '%%#include <made/part.h>\nstruct whole { part a; };\n' >made/whole.x
+echo 'struct part { int a; };' >made/part.x
+run "$DARI" gen -MD -o out made/whole.x
+check "a type of the interface file beside a header" grep -q '^#include "part.h"' out/whole.h
+check "the line stands for the include" [ "$(grep -c 'include.*part' out/whole.h)" = 1 ]
+check "the outputs depend on it" grep -q 'made/part.x' out/whole.d
+rm -f out/*
+run "$DARI" gen --extern part -o out made/whole.x
+check "with --extern the header is left to the user" grep -q '^#include <made/part.h>' out/whole.h
+rm made/part.x
+run "$DARI" gen -o out made/whole.x
+check "without the file the error names the option" exits 1 "needs --extern part"
 
 # Dependency files.
 rm -f out/*

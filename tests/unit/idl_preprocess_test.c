@@ -273,6 +273,105 @@ static void test_includes(void **state)
     di_idl_free(idl);
 }
 
+/* What a file with that text gets from the interface file beside a header that it includes. */
+static di_idl *compile_neighbour(const di_idl_options *options, const char *text)
+{
+    write_file("needing.x", text);
+    return compile_file(options, "needing.x");
+}
+
+static void test_interfaces_behind_headers(void **state)
+{
+    (void)state;
+    static const char text[] = "%#include <stdio.h>\n% # include <rpc/near.h>\n"
+                               "%#include \"near.h\"\nstruct s { near_t a[NEAR]; };\n";
+    write_file("near.x", "%in near\n#include \"nearer.x\"\ntypedef nearer near_t;\n");
+    write_file("nearer.x", "typedef int nearer;\nconst NEAR = 4;\n");
+    di_idl *idl = compile_neighbour(NULL, text);
+    assert_null(di_idl_diagnostics(idl));
+    const di_definition *d = di_idl_unit(idl)->definitions;
+    assert_environments(d, "#include <stdio.h>", true, true);
+    d = d->next;
+    assert_int_equal(d->kind, DI_DEFINE_INCLUDE);
+    assert_string_equal(d->text, "rpc/near.x");
+    assert_false(d->included);
+    for (d = d->next; d->included; d = d->next)
+        continue;
+    assert_environments(d, "#include \"near.h\"", true, true);
+    assert_int_equal(idl_type(idl, "s")->members->size, 4);
+    assert_true(idl_find(idl, "near_t")->included);
+    assert_non_null(di_idl_dependency(idl, 2));
+    di_idl_free(idl);
+}
+
+static void test_interfaces_behind_headers_that_are_not_needed(void **state)
+{
+    (void)state;
+    static const char *const externs[] = {"near_t"};
+    const di_idl_options options = {.externs = externs, .extern_count = 1};
+    write_file("near.x", "typedef nowhere near_t;\n");
+    di_idl *idl = compile_neighbour(NULL, "%#include \"near.h\"\nstruct s { int a; };\n");
+    assert_null(di_idl_diagnostics(idl));
+    assert_null(di_idl_dependency(idl, 1));
+    di_idl_free(idl);
+    idl = compile_neighbour(&options, "%#include \"near.h\"\nstruct s { near_t a; };\n");
+    assert_null(di_idl_diagnostics(idl));
+    di_idl_free(idl);
+}
+
+static void test_interfaces_behind_headers_that_do_not_help(void **state)
+{
+    (void)state;
+    write_file("near.x", "typedef nowhere near_t;\n");
+    di_idl *idl = compile_neighbour(NULL, "%#include \"near.h\"\nstruct s { near_t a; };\n");
+    const di_diagnostic *d = di_idl_diagnostics(idl);
+    assert_non_null(d);
+    assert_string_equal(di_source_path(d->position.source), path_of("near.x"));
+    assert_string_equal(d->next->text, "'near.x' is included here");
+    assert_int_equal(d->next->position.line, 1);
+    assert_null(d->next->next);
+    di_idl_free(idl);
+    static const char *const none[] = {
+        "#include \"needing.h\"", "#include \"absent.h\"", "#include \".h\"",    "#include near.h",
+        "#include \"near.x\"",    "include \"near.h\"",    "#define \"near.h\"", "# \"near.h\""};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "%%%s\nstruct s { near_t a; };\n", none[i]);
+        idl = compile_neighbour(NULL, text);
+        assert_non_null(strstr(di_idl_diagnostics(idl)->text, "undeclared type 'near_t'"));
+        assert_null(di_idl_dependency(idl, 1));
+        di_idl_free(idl);
+    }
+}
+
+static void test_what_a_file_may_lack(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "const A = NEAR;",
+        "typedef near_t a;",
+        "typedef int a<NEAR>;",
+        "enum a { B = NEAR };",
+        "union a switch (int b) { case NEAR: int c; };",
+        "union a switch (int b) { case 1: near_t c; };",
+        "union a switch (near_t b) { case 1: int c; };",
+        "program A { version B { near_t C(int) = 1; } = 1; } = 1;",
+        "program A { version B { int C(int, near_t) = 1; } = 1; } = 1;",
+        "program A { version B { int C(int) = NEAR; } = 1; } = 1;",
+        "program A { version B { int C(int) = 1; } = NEAR; } = 1;",
+        "program A { version B { int C(int) = 1; } = 1; } = NEAR;",
+    };
+    write_file("near.x", "typedef int near_t;\nconst NEAR = 4;\n");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "%%#include \"near.h\"\n%s\n", texts[i]);
+        di_idl *idl = compile_neighbour(NULL, text);
+        if (di_idl_diagnostics(idl))
+            fail_msg("%s: %s", texts[i], di_idl_diagnostics(idl)->text);
+        di_idl_free(idl);
+    }
+}
+
 static void test_includes_within_a_definition(void **state)
 {
     (void)state;
@@ -382,6 +481,10 @@ int main(void)
         cmocka_unit_test(test_macros),
         cmocka_unit_test(test_defines_from_outside),
         cmocka_unit_test(test_includes),
+        cmocka_unit_test(test_interfaces_behind_headers),
+        cmocka_unit_test(test_interfaces_behind_headers_that_are_not_needed),
+        cmocka_unit_test(test_interfaces_behind_headers_that_do_not_help),
+        cmocka_unit_test(test_what_a_file_may_lack),
         cmocka_unit_test(test_includes_within_a_definition),
         cmocka_unit_test(test_a_text_that_has_a_file_does_not_include_it),
         cmocka_unit_test(test_files_that_cannot_be_read),
