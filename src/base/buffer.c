@@ -81,5 +81,5 @@ void di_buffer_free(di_buffer *buffer)
 {
     if (buffer->data)
         di_hold_release(di_buffer_hold(buffer));
-    *buffer = (di_buffer){.cap = buffer->cap, .pool = buffer->pool};
+    *buffer = (di_buffer){.cap = buffer->cap, .pool = buffer->pool, .keep = buffer->keep};
 }

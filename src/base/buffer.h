@@ -3,7 +3,8 @@
  *
  * Room is lent by reserve and made part of the contents by commit; peek shows the contents and
  * consume drops their beginning. With a pool, a buffer has memory while it has contents, and gives
- * it back to the pool with the last of them. Without, a buffer that had to grow for something large
+ * it back to the pool with the last of them, or, if it is told to, keeps a small piece. Without, a
+ * buffer that had to grow for something large
  * keeps its memory while large things keep coming, since getting it anew each time costs more than
  * copying into it; it becomes small again by itself once only small ones come. One thread at a
  * time.
@@ -18,7 +19,7 @@
 
 /* The room that a buffer starts with, and the room that an empty one may keep for ever. */
 #define DI_BUFFER_START DI_POOL_SMALL_ROOM
-#define DI_BUFFER_KEEP ((size_t)64 << 10)
+#define DI_BUFFER_KEEP ((uint32_t)64 << 10)
 /* How often in a row a buffer with more room must have been filled with no more than
  * DI_BUFFER_KEEP and emptied before it gives its memory back. */
 #define DI_BUFFER_SMALL_USES 16u
@@ -30,13 +31,14 @@ typedef struct di_buffer {
     size_t end;          /* the byte after them */
     size_t room;         /* bytes at data */
     size_t cap;          /* the most that room may become */
+    uint32_t keep;       /* the most room that an empty one keeps for ever */
     unsigned small_uses; /* in a row */
 } di_buffer;
 
 /* An empty buffer, without memory yet, that holds at most `cap` bytes. */
 static inline void di_buffer_init(di_buffer *buffer, size_t cap)
 {
-    *buffer = (di_buffer){.cap = cap};
+    *buffer = (di_buffer){.cap = cap, .keep = DI_BUFFER_KEEP};
 }
 
 /* The part of di_buffer_reserve that moves or grows. */
@@ -97,8 +99,17 @@ static inline void di_buffer_consume(di_buffer *buffer, size_t size)
         return;
     size_t used = buffer->end;
     buffer->begin = buffer->end = 0;
-    if (buffer->pool || buffer->room > DI_BUFFER_KEEP)
+    if (buffer->room > buffer->keep)
         di_buffer_rest(buffer, used);
+}
+
+/* From now on memory comes from the pool; `keeps`: a small piece of it is kept while the buffer is
+ * empty. */
+static inline void di_buffer_set_pool(di_buffer *buffer, di_pool *pool, bool keeps)
+{
+    buffer->pool = pool;
+    buffer->keep = keeps ? DI_POOL_SMALL_ROOM : 0;
+    di_buffer_consume(buffer, 0);
 }
 
 /* Drops the last `size` bytes of the contents. */

@@ -199,10 +199,11 @@ static void lend(di_connection *connection, di_hold *memory)
     di_hold_release(memory);
 }
 
-static void use_pool(di_connection *connection, di_pool *pool)
+static void use_pool(di_connection *connection, di_pool *pool, bool keeps)
 {
     (void)connection;
     (void)pool;
+    (void)keeps;
 }
 
 static void peer(const di_connection *connection, di_peer *ret_peer)

@@ -200,6 +200,7 @@ struct dari_server {
     di_registrar registrar;
     di_address *addresses; /* in the order of listening */
     di_session *sessions;
+    di_session *warm;     /* the one that was served last, which keeps its memory; or NULL */
     di_session *hot;      /* that are looked at by the loop itself: hot.c */
     di_session *hot_next; /* the one that di_hot_serve looks at next */
     unsigned hot_turns;   /* that went by without asking the kernel */

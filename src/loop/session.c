@@ -44,7 +44,7 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     session->active_at = server->now;
     if (connection->ops->peer)
         connection->ops->peer(connection, &session->peer);
-    connection->ops->use_pool(connection, &server->pool);
+    connection->ops->use_pool(connection, &server->pool, false);
     di_channel_init(&session->channel, connection, server->message_max);
     if (di_watches_add(server->epoll, connection, session->wants, (epoll_data_t){.ptr = session}) <
         0) {
@@ -112,6 +112,8 @@ void di_session_close(dari_server *server, di_session *session)
 {
     bool forked = di_forked(&server->guard);
     make_unready(server, session);
+    if (server->warm == session)
+        server->warm = NULL;
     di_hot_remove(session);
     di_server_forget_events(server, session);
     if (session->previous)
@@ -339,10 +341,29 @@ static void look_away(dari_server *server, di_session *session)
     session->unwatched = true;
 }
 
+static void use_pool(di_session *session, bool keeps)
+{
+    di_connection *connection = session->channel.connection;
+    bool locked = di_session_take_output(session, true);
+    connection->ops->use_pool(connection, &session->server->pool, keeps);
+    di_session_give_output(session, locked);
+}
+
+/* The session keeps its memory until another one is served: mostly that is itself. */
+static void warm(dari_server *server, di_session *session)
+{
+    if (server->warm)
+        use_pool(server->warm, false);
+    server->warm = session;
+    use_pool(session, true);
+}
+
 void di_session_event(dari_server *server, di_session *session, uint32_t events)
 {
     if (session->called)
         session->active_at = server->now;
+    if (server->warm != session)
+        warm(server, session);
     /* What has arrived is served before more is taken in: the events come again. */
     if (session->ready && !atomic_load(&server->starved))
         return;

@@ -19,7 +19,8 @@ static void use_lent(di_inbound *inbound, di_buffer *buffer)
 /* Moves what has been received out of memory that others hold. */
 static int move_out(di_inbound *inbound)
 {
-    di_buffer moved = {.cap = inbound->buffer.cap, .pool = inbound->buffer.pool};
+    di_buffer moved = {
+        .cap = inbound->buffer.cap, .pool = inbound->buffer.pool, .keep = inbound->buffer.keep};
     size_t size;
     uint8_t *room;
     const uint8_t *bytes = di_buffer_peek(&inbound->buffer, &size);

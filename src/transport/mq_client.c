@@ -281,10 +281,10 @@ static void mq_consume(di_connection *connection, size_t size)
     di_buffer_consume(&((mq_client *)connection)->in, size);
 }
 
-static void mq_use_pool(di_connection *connection, di_pool *pool)
+static void mq_use_pool(di_connection *connection, di_pool *pool, bool keeps)
 {
-    ((mq_client *)connection)->in.pool = pool;
-    ((mq_client *)connection)->out.pool = pool;
+    di_buffer_set_pool(&((mq_client *)connection)->in, pool, keeps);
+    di_buffer_set_pool(&((mq_client *)connection)->out, pool, keeps);
 }
 
 static void mq_peer(const di_connection *connection, di_peer *ret_peer)

@@ -136,10 +136,10 @@ static bool mq_ready(const di_connection *connection, bool to_receive)
     return to_receive && (self->fresh || self->ended || self->broken);
 }
 
-static void mq_use_pool(di_connection *connection, di_pool *pool)
+static void mq_use_pool(di_connection *connection, di_pool *pool, bool keeps)
 {
-    ((mq_connection *)connection)->in.pool = pool;
-    ((mq_connection *)connection)->out.pool = pool;
+    di_buffer_set_pool(&((mq_connection *)connection)->in, pool, keeps);
+    di_buffer_set_pool(&((mq_connection *)connection)->out, pool, keeps);
 }
 
 /* The user is whose the client's queue is, unless the client had gone and others could have sent

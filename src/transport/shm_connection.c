@@ -476,10 +476,10 @@ static void shm_lend(di_connection *connection, di_hold *memory)
     di_inbound_lend(&((di_shm *)connection)->in, memory);
 }
 
-static void shm_use_pool(di_connection *connection, di_pool *pool)
+static void shm_use_pool(di_connection *connection, di_pool *pool, bool keeps)
 {
-    ((di_shm *)connection)->in.buffer.pool = pool;
-    ((di_shm *)connection)->out.pool = pool;
+    di_buffer_set_pool(&((di_shm *)connection)->in.buffer, pool, keeps);
+    di_buffer_set_pool(&((di_shm *)connection)->out, pool, keeps);
 }
 
 static void shm_peer(const di_connection *connection, di_peer *ret_peer)

@@ -140,10 +140,10 @@ static void stream_peer(const di_connection *connection, di_peer *ret_peer)
         stream->io->peer(stream, ret_peer);
 }
 
-static void stream_use_pool(di_connection *connection, di_pool *pool)
+static void stream_use_pool(di_connection *connection, di_pool *pool, bool keeps)
 {
-    ((di_stream *)connection)->in.buffer.pool = pool;
-    ((di_stream *)connection)->out.pool = pool;
+    di_buffer_set_pool(&((di_stream *)connection)->in.buffer, pool, keeps);
+    di_buffer_set_pool(&((di_stream *)connection)->out, pool, keeps);
 }
 
 static void stream_shut(di_connection *connection)

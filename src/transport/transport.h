@@ -123,9 +123,10 @@ typedef struct di_connection_ops {
     void (*direct)(di_connection *connection, const di_route *route);
     void (*route_peer)(const di_route *route, di_peer *ret_peer);
 
-    /* From now on memory comes from the pool, and none is kept while nothing travels. The pool
-     * lives as long as the connection and what was held of it. Before anything else. */
-    void (*use_pool)(di_connection *connection, di_pool *pool);
+    /* From now on memory comes from the pool, and none is kept while nothing travels, or, if it
+     * `keeps`, only little. The pool lives as long as the connection and what was held of it.
+     * Before anything else; and whenever that changes, by the thread that sends and receives. */
+    void (*use_pool)(di_connection *connection, di_pool *pool, bool keeps);
 
     /* Who the other side is, as far as the system knows. NULL: it does not. */
     void (*peer)(const di_connection *connection, di_peer *ret_peer);

@@ -288,9 +288,9 @@ static void udp_route_peer(const di_route *route, di_peer *ret_peer)
     di_place_peer("udp://", &from.peer.any, ret_peer);
 }
 
-static void udp_use_pool(di_connection *connection, di_pool *pool)
+static void udp_use_pool(di_connection *connection, di_pool *pool, bool keeps)
 {
-    ((udp_connection *)connection)->out.pool = pool;
+    di_buffer_set_pool(&((udp_connection *)connection)->out, pool, keeps);
 }
 
 static void udp_shut(di_connection *connection)

@@ -181,7 +181,8 @@ static void with_a_pool_only_contents_take_memory(void **state)
     di_buffer one, other;
     di_buffer_init(&one, 1 << 20);
     di_buffer_init(&other, 1 << 20);
-    one.pool = other.pool = &pool;
+    di_buffer_set_pool(&one, &pool, false);
+    di_buffer_set_pool(&other, &pool, false);
     append(&one, "abc", 3);
     const uint8_t *data = one.data;
     di_buffer_consume(&one, 2);
@@ -204,6 +205,36 @@ static void with_a_pool_only_contents_take_memory(void **state)
     di_pool_end(&pool);
 }
 
+static void with_a_pool_a_small_piece_may_be_kept(void **state)
+{
+    (void)state;
+    static di_pool pool;
+    di_buffer one, other;
+    di_buffer_init(&one, 1 << 20);
+    di_buffer_init(&other, 1 << 20);
+    di_buffer_set_pool(&one, &pool, true);
+    di_buffer_set_pool(&other, &pool, false);
+    append(&one, "abc", 3);
+    uint8_t *data = one.data;
+    di_buffer_consume(&one, 3);
+    assert_ptr_equal(one.data, data);
+    use(&one, 100000);
+    assert_null(one.data);
+    append(&one, "d", 1);
+    data = one.data;
+    di_buffer_set_pool(&one, &pool, false);
+    check(&one, "d");
+    di_buffer_set_pool(&one, &pool, true);
+    di_buffer_consume(&one, 1);
+    assert_ptr_equal(one.data, data);
+    di_buffer_set_pool(&one, &pool, false);
+    assert_null(one.data);
+    append(&other, "e", 1);
+    assert_ptr_equal(other.data, data);
+    di_buffer_free(&other);
+    di_pool_end(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +246,7 @@ int main(void)
         cmocka_unit_test(large_contents_keep_their_place_in_order),
         cmocka_unit_test(memory_is_kept_while_it_is_used),
         cmocka_unit_test(with_a_pool_only_contents_take_memory),
+        cmocka_unit_test(with_a_pool_a_small_piece_may_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
