@@ -57,6 +57,7 @@ bool di_channel_withdraw(di_channel *channel, uint64_t committed)
 int di_channel_receive(di_channel *channel)
 {
     di_channel_done(channel);
+    channel->more = true;
     return channel->connection->ops->receive(channel->connection, channel->want);
 }
 
@@ -70,6 +71,8 @@ static int next_whole(di_channel *channel, di_message *ret_message)
     bool oversized = size > channel->message_max;
     *ret_message = (di_message){bytes, oversized ? DI_CALL_HEADER_MAX : size, size, oversized};
     channel->consume = size;
+    /* Datagrams are received one by one. */
+    channel->more = !channel->connection->ops->loses_messages;
     channel->shown += size;
     return 1;
 }
@@ -86,6 +89,7 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
     di_record record;
     enum di_record_state state = di_record_next(&channel->reader, bytes, size, &record);
     channel->consume = record.consume;
+    channel->more = state != DI_RECORD_PARTIAL && size > record.consume;
     channel->shown += record.consume;
     if (state == DI_RECORD_PARTIAL) {
         channel->want = record.want;

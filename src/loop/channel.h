@@ -16,6 +16,7 @@ typedef struct di_channel {
     di_connection *connection;
     di_record_reader reader;
     size_t consume;     /* bytes of the message that was shown last, still to be consumed */
+    bool more;          /* something may have arrived behind it */
     size_t want;        /* what the next receive can use */
     size_t message_max; /* bytes of a message, either way */
     size_t prefix;      /* bytes before a message that is sent: its record mark, or none */
@@ -158,6 +159,13 @@ static inline void di_channel_done(di_channel *channel)
     if (channel->consume)
         channel->connection->ops->consume(channel->connection, channel->consume);
     channel->consume = 0;
+}
+
+/* Whether something may be there that was not shown, since the last receive. Of a connection that
+ * only receive brings something to. */
+static inline bool di_channel_has_more(const di_channel *channel)
+{
+    return channel->more;
 }
 
 /* Closes the connection. Takes a zeroed channel. */

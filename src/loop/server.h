@@ -102,6 +102,7 @@ typedef struct di_session {
     bool ended;         /* the peer sends no more */
     bool held;          /* not read from: it has as many calls or replies as it may */
     bool unwatched;     /* not in epoll */
+    bool calm;          /* nothing has to change while all is served and sent */
     bool called;        /* a whole call came */
     bool accepted;      /* it is counted as such */
 

@@ -224,6 +224,13 @@ enum served {
     SERVED_STARVED = 3 /* there may be more, but all together may have no more calls */
 };
 
+/* Whether only receive brings something to the connection, and all of that was shown. */
+static bool is_emptied(const di_session *session)
+{
+    const di_connection_ops *ops = session->channel.connection->ops;
+    return !di_channel_has_more(&session->channel) && (!ops->ready || ops->arm);
+}
+
 /* Serves what has arrived, some of it at most, none once the server stops. Returns what came of it,
  * or an error. */
 static int serve_some(dari_server *server, di_session *session)
@@ -249,6 +256,10 @@ static int serve_some(dari_server *server, di_session *session)
         int error = di_request_serve(server, session, &message);
         if (error < 0 && !session->connectionless)
             return error;
+        if (is_emptied(session)) {
+            di_channel_done(&session->channel);
+            return SERVED_ALL;
+        }
     }
     return SERVED_SOME;
 }
@@ -289,7 +300,19 @@ static int settle(dari_server *server, di_session *session, int served, bool *re
     bool last = server->finishing || (session->ended && served == SERVED_ALL);
     *ret_over = last && !full && atomic_load(&session->in_flight) == 0 &&
                 di_channel_unsent(&session->channel) == 0;
-    return update_wants(server, session);
+    int error = update_wants(server, session);
+    session->calm = error == 0 && served == SERVED_ALL && !wants_word && !session->reverse &&
+                    session->wants == DI_WANTS_RECEIVE && !session->unwatched &&
+                    !session->channel.connection->ops->arm;
+    return error;
+}
+
+/* Whether the last turn of the session ended as this one, and settled all that there is to. */
+static bool is_settled(const dari_server *server, const di_session *session, int served,
+                       int flushed)
+{
+    return session->calm && served == SERVED_ALL && flushed == DI_MOVED && !session->ended &&
+           !server->finishing;
 }
 
 void di_session_serve(dari_server *server, di_session *session)
@@ -303,7 +326,7 @@ void di_session_serve(dari_server *server, di_session *session)
     int flushed = di_channel_flush(&session->channel);
     server->clock = 0;
     int error = served < 0 ? served : flushed < 0 ? flushed : session->broken;
-    if (error == 0)
+    if (error == 0 && !is_settled(server, session, served, flushed))
         error = settle(server, session, served, &over);
     bool deafens = session->ended && served == SERVED_ALL && !session->deaf;
     session->deaf |= deafens;

@@ -291,7 +291,7 @@ void di_client_let_go(dari_client *client)
     /* The thread that dispatches will take what is there by itself, but others must not wait for
      * it, nor must it copy anything for nothing. */
     bool others = client->pending.count > client->flights.flying;
-    if (others || !client->loop.dispatching)
+    if (di_channel_has_more(&client->channel) && (others || !client->loop.dispatching))
         di_client_hand_out(client);
     di_client_pass_on(client);
 }
