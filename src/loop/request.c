@@ -160,7 +160,8 @@ static int enter(dari_request *request)
 int di_request_run(dari_request *request)
 {
     dari_server *server = request->server;
-    dari_decoder_init(&request->decoder, request->bytes, request->size, &request->arena);
+    dari_decoder_init(&request->decoder, request->bytes, request->size, NULL);
+    request->decoder.arena = &request->arena;
     request->decoder.accept = server->accept;
     dari_encoder_init(&request->encoder);
     dari_arena_allow(&request->arena, server->decode_budget);
@@ -248,7 +249,7 @@ static int start(dari_request *request)
 }
 
 /* What the header of a call says against answering it: 0 or the error of its reply. */
-static int check(const dari_server *server, const di_message *message, int decoded,
+static int check(dari_server *server, const di_message *message, int decoded,
                  const di_call_header *call, di_target *target, di_reply_header *reply)
 {
     if (decoded < 0)
@@ -342,7 +343,8 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     request->session = session;
     request->target = target;
     request->xid = xid;
-    request->origin = origin;
+    if (session->connectionless)
+        request->origin = origin;
     request->began = server->clock;
     request->counters = counters;
     request->credential = call.credential;

@@ -64,6 +64,7 @@ void di_dispatch_remove(di_dispatch *dispatch, uint32_t program, uint32_t versio
 {
     size_t at = lower_bound(dispatch, program, version);
     dispatch->count--;
+    dispatch->recent.procedure = NULL;
     memmove(&dispatch->services[at], &dispatch->services[at + 1],
             (dispatch->count - at) * sizeof *dispatch->services);
 }
@@ -102,8 +103,8 @@ const dari_procedure *di_interface_procedure(const dari_interface *interface, ui
     return NULL;
 }
 
-int di_dispatch_find(const di_dispatch *dispatch, uint32_t program, uint32_t version,
-                     uint32_t procedure, di_target *ret_target)
+int di_dispatch_search(di_dispatch *dispatch, uint32_t program, uint32_t version,
+                       uint32_t procedure, di_target *ret_target)
 {
     size_t at = lower_bound(dispatch, program, version);
     if (at == dispatch->count || compare(&dispatch->services[at], program, version) != 0)
@@ -111,6 +112,8 @@ int di_dispatch_find(const di_dispatch *dispatch, uint32_t program, uint32_t ver
     ret_target->service = dispatch->services[at];
     ret_target->procedure = di_interface_procedure(ret_target->service.interface, procedure);
     bool answered = ret_target->procedure && ret_target->procedure->serve;
+    if (answered)
+        dispatch->recent = *ret_target;
     return answered || procedure == 0 ? 0 : DARI_PROCEDURE_UNAVAILABLE;
 }
 

@@ -27,6 +27,14 @@ static int auth_failure(int error, uint32_t status, uint32_t *ret_auth_status)
     return DARI_AUTH;
 }
 
+/* Whether the credential and the verifier of a call, which is at least DI_CALL_PLAIN_SIZE bytes
+ * long, are empty. */
+static bool is_plain(const uint8_t *bytes)
+{
+    static const uint8_t empty[DI_CALL_PLAIN_SIZE - 24];
+    return memcmp(bytes + 24, empty, sizeof empty) == 0;
+}
+
 int di_call_header_decode(const uint8_t *bytes, size_t size, di_call_header *header,
                           const uint8_t **ret_arguments, uint32_t *ret_auth_status)
 {
@@ -42,6 +50,11 @@ int di_call_header_decode(const uint8_t *bytes, size_t size, di_call_header *hea
     header->program = dari_get_u32(bytes + 12);
     header->version = dari_get_u32(bytes + 16);
     header->procedure = dari_get_u32(bytes + 20);
+    if (size >= DI_CALL_PLAIN_SIZE && is_plain(bytes)) {
+        header->credential = header->verifier = (di_auth){.body = bytes + DI_CALL_PLAIN_SIZE};
+        *ret_arguments = bytes + DI_CALL_PLAIN_SIZE;
+        return 0;
+    }
     int error;
     const uint8_t *at = auth_decode(bytes + 24, end, &header->credential, &error);
     if (!at)

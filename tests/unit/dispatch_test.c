@@ -27,7 +27,7 @@ static dari_interface make(uint32_t program, uint32_t version)
                             .procedure_count = 4};
 }
 
-static void find(const di_dispatch *dispatch, uint32_t program, uint32_t version,
+static void find(di_dispatch *dispatch, uint32_t program, uint32_t version,
                  uint32_t procedure, int expected)
 {
     di_target target = {0};
@@ -40,7 +40,7 @@ static void find(const di_dispatch *dispatch, uint32_t program, uint32_t version
     }
 }
 
-static void check_range(const di_dispatch *dispatch, uint32_t program, uint32_t low, uint32_t high)
+static void check_range(di_dispatch *dispatch, uint32_t program, uint32_t low, uint32_t high)
 {
     di_target target = {0};
     assert_int_equal(di_dispatch_find(dispatch, program, 1000, 1, &target), DARI_PROGRAM_MISMATCH);
@@ -105,6 +105,7 @@ static void programs_can_be_taken_out(void **state)
             assert_int_equal(di_dispatch_add(&dispatch, &(di_service){&interfaces[i], NULL, NULL}),
                              0);
         }
+        find(&dispatch, 5, taken + 1, 1, 0);
         di_dispatch_remove(&dispatch, 5, taken + 1);
         assert_int_equal(dispatch.count, 2);
         for (uint32_t i = 0; i < 3; i++)
