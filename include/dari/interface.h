@@ -61,7 +61,9 @@ typedef struct dari_exchange {
     uint32_t xid;
     int error;
     int system_error;
-    uint32_t entered; /* interceptors that let the call pass */
+    uint16_t entered; /* interceptors that let the call pass */
+    bool delayed;     /* time has passed since it began */
+    bool locked;      /* this thread has the lock of the client, for a small argument */
     uint32_t repeats; /* how often the call was sent again, though it may have run */
     bool idempotent;  /* it may be */
     bool queued;      /* the message waits for no turn, and nobody for its reply */

@@ -22,9 +22,13 @@ uint64_t di_deadline_in(uint64_t duration)
 
 int di_poll_timeout(uint64_t deadline)
 {
+    return di_poll_timeout_at(deadline == DI_NEVER ? 0 : di_now(), deadline);
+}
+
+int di_poll_timeout_at(uint64_t now, uint64_t deadline)
+{
     if (deadline == DI_NEVER)
         return -1;
-    uint64_t now = di_now();
     if (deadline <= now)
         return 0;
     uint64_t milliseconds = (deadline - now + 999999) / 1000000;

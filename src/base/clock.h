@@ -19,6 +19,8 @@ uint64_t di_deadline_after(uint64_t now, uint64_t duration);
 /* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER.
  */
 int di_poll_timeout(uint64_t deadline);
+/* The same, where it is known what the time is. */
+int di_poll_timeout_at(uint64_t now, uint64_t deadline);
 
 /* A deadline or a duration for the system, cut to the latest moment that it can express: a time_t
  * may have 32 bits. */

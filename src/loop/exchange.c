@@ -21,6 +21,9 @@
 
 /* Replies from this size on are not copied. */
 #define BORROWED_MIN ((size_t)64 << 10)
+/* An argument up to this size is written without giving the lock back: that takes no longer than
+ * giving it back and taking it again. */
+#define LOCKED_MAX 512
 
 void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
                          const dari_interface *interface, uint32_t index, dari_call *call)
@@ -35,7 +38,9 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
     exchange->reply = exchange->borrowed = NULL;
     exchange->xid = 0;
     exchange->error = exchange->system_error = 0;
-    exchange->entered = exchange->repeats = 0;
+    exchange->entered = 0;
+    exchange->repeats = 0;
+    exchange->delayed = exchange->locked = false;
     exchange->idempotent = exchange->queued = exchange->may_have_run = exchange->holds = false;
     exchange->client = client;
     exchange->interface = interface;
@@ -55,10 +60,14 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
         exchange->error = DARI_INVALID;
     else if (call && di_cancelled(call->cancel))
         exchange->error = DARI_CANCELLED;
-    if (client->interceptor_count && exchange->error == 0)
+    if (client->interceptor_count && exchange->error == 0) {
+        exchange->delayed = true;
         di_exchange_enter(exchange);
-    if (exchange->error == 0 && !atomic_load_explicit(&client->reach.done, memory_order_acquire))
+    }
+    if (exchange->error == 0 && !atomic_load_explicit(&client->reach.done, memory_order_acquire)) {
+        exchange->delayed = true;
         di_reach_for(exchange);
+    }
 }
 
 /* Counts the beginning of the call. Called with the lock held. */
@@ -126,6 +135,7 @@ static void begin_waiter(di_waiter *waiter, const dari_exchange *exchange)
 {
     waiter->pending = (di_pending_call){0};
     waiter->deadline = exchange->deadline;
+    waiter->now = exchange->delayed ? 0 : exchange->began;
     waiter->resend = (di_resend){.at = DI_NEVER};
     waiter->cancel = di_exchange_cancel(exchange);
     waiter->refusals = 0;
@@ -170,10 +180,11 @@ static size_t header_size(const dari_client *client)
 }
 
 /* Waits for the client's turn to send. Called with the lock held. */
-static int await_turn(const dari_exchange *exchange, size_t room)
+static int await_turn(dari_exchange *exchange, size_t room)
 {
     dari_client *client = exchange->client;
     di_waiter waiter;
+    exchange->delayed = true;
     begin_waiter(&waiter, exchange);
     waiter.room = room;
     waiter.offline = exchange->queued && !client->reconnect.never;
@@ -221,6 +232,13 @@ static int take_turn(dari_exchange *exchange, size_t size)
     return 0;
 }
 
+void di_exchange_lock(dari_exchange *exchange)
+{
+    if (!exchange->locked)
+        pthread_mutex_lock(&exchange->client->lock);
+    exchange->locked = false;
+}
+
 uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
 {
     if (exchange->error)
@@ -235,7 +253,11 @@ uint8_t *dari_exchange_reserve(dari_exchange *exchange, int64_t size)
     if (!exchange->counters)
         count_start(exchange);
     exchange->error = take_turn(exchange, whole < SIZE_MAX ? (size_t)whole : SIZE_MAX);
-    pthread_mutex_unlock(&client->lock);
+    exchange->locked = exchange->error == 0 && size <= LOCKED_MAX;
+    if (!exchange->locked) {
+        exchange->delayed = true;
+        pthread_mutex_unlock(&client->lock);
+    }
     return exchange->argument;
 }
 
@@ -322,7 +344,7 @@ static int send_and_wait(dari_exchange *exchange, di_waiter *waiter)
     di_exchange_commit(exchange);
     if (client->channel.connection->ops->loses_messages)
         di_resend_keep(client, &waiter->resend, exchange->xid, client->message,
-                       client->message_size);
+                       client->message_size, di_exchange_now(exchange));
     waiter->refusals = client->refusals;
     uint64_t after = client->channel.committed;
     client->engaged++;
@@ -476,7 +498,7 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
     dari_client *client = exchange->client;
     di_waiter waiter;
     begin_waiter(&waiter, exchange);
-    pthread_mutex_lock(&client->lock);
+    di_exchange_lock(exchange);
     exchange->error = exchange->idempotent ? send_idempotent(exchange, &waiter)
                                            : send_and_wait(exchange, &waiter);
     if (exchange->error && exchange->error == client->broken)
@@ -555,7 +577,7 @@ int dari_exchange_post(dari_exchange *exchange)
     di_waiter waiter;
     begin_waiter(&waiter, exchange);
     waiter.room = 1;
-    pthread_mutex_lock(&client->lock);
+    di_exchange_lock(exchange);
     exchange->error = send_only(exchange, &waiter);
     if (exchange->error && exchange->error == client->broken)
         exchange->system_error = client->broken_cause;

@@ -3,6 +3,7 @@
 #ifndef DI_LOOP_EXCHANGE_H
 #define DI_LOOP_EXCHANGE_H
 
+#include "base/clock.h"
 #include "loop/client.h"
 #include "rpc/message.h"
 
@@ -16,12 +17,21 @@ static inline const dari_cancel *di_exchange_cancel(const dari_exchange *exchang
     return exchange->call ? exchange->call->cancel : NULL;
 }
 
+/* The time. */
+static inline uint64_t di_exchange_now(const dari_exchange *exchange)
+{
+    return exchange->delayed ? di_now() : exchange->began;
+}
+
 /* intercept.c: asks the interceptors of a call that begins; tells those that let it pass. */
 void di_exchange_enter(dari_exchange *exchange);
 void di_exchange_leave(dari_exchange *exchange);
 
 /* What a call keeps from one step to the next: all from here on. */
 #define DI_EXCHANGE_KEPT offsetof(dari_exchange, client)
+
+/* Takes the lock of the client, unless the thread has kept it while it wrote the argument. */
+void di_exchange_lock(dari_exchange *exchange);
 
 /* Writes the header for exchange->xid before the argument. */
 void di_exchange_write_header(const dari_exchange *exchange);

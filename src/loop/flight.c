@@ -379,7 +379,8 @@ void di_flight_resend(dari_client *client, di_flight *flight, const uint8_t *mes
     di_timers *timers = &client->flights.timers;
     if (!client->channel.connection->ops->loses_messages)
         return;
-    di_resend_keep(client, &flight->resend, flight->exchange.xid, message, size);
+    di_resend_keep(client, &flight->resend, flight->exchange.xid, message, size,
+                   di_exchange_now(&flight->exchange));
     if (flight->resend.at >= flight->timer.deadline)
         return;
     di_timers_remove(timers, &flight->timer);
@@ -460,7 +461,7 @@ int dari_exchange_start(dari_exchange *exchange, dari_finish *finish, dari_done 
         return dari_exchange_end(exchange, NULL);
     dari_client *client = exchange->client;
     di_flight *flight;
-    pthread_mutex_lock(&client->lock);
+    di_exchange_lock(exchange);
     exchange->error = start(exchange, &flight);
     if (exchange->error == 0) {
         flight->finish = finish;

@@ -32,6 +32,7 @@ void di_flight_ground(dari_client *client, di_flight *flight, di_flight *next)
     di_flights *flights = &client->flights;
     di_flight *previous = next ? next->previous_grounded : flights->last_grounded;
     flight->grounded = true;
+    flight->exchange.delayed = true;
     flight->next_grounded = next;
     flight->previous_grounded = previous;
     if (previous)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "loop/resend.h"
 
-#include "base/clock.h"
 #include "loop/client.h"
 
 #include <stdlib.h>
@@ -31,7 +30,7 @@ static di_kept_message *take(dari_client *client, size_t size)
 }
 
 void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const uint8_t *message,
-                    size_t size)
+                    size_t size, uint64_t now)
 {
     di_kept_message *kept = take(client, size);
     if (!kept)
@@ -39,7 +38,6 @@ void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const 
     memcpy(kept->bytes, message, size);
     kept->size = size;
     resend->message = kept;
-    uint64_t now = di_now();
     di_retry_begin(&resend->retry, client->retry_ns, xid ^ now << 32);
     resend->at = di_retry_next(&resend->retry, now);
 }

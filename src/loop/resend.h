@@ -28,10 +28,10 @@ typedef struct di_resend {
     bool again; /* it was sent again: what answers one copy says nothing of the others */
 } di_resend;
 
-/* Keeps a copy of the call that is sent now, by a transport that loses messages. Without memory for
- * that the call is sent once. */
+/* Keeps a copy of the call that is sent, `now`, by a transport that loses messages. Without memory
+ * for that the call is sent once. */
 void di_resend_keep(dari_client *client, di_resend *resend, uint32_t xid, const uint8_t *message,
-                    size_t size);
+                    size_t size, uint64_t now);
 
 /* Whether it is time to send the call again; then the next time is set. While a thread writes its
  * argument nothing can be sent, and it is not time before a moment later. */

@@ -324,6 +324,14 @@ bool di_client_spin(dari_client *client, di_spin *spin, uint64_t until)
     return ready;
 }
 
+/* The time-out of a poll. */
+static int timeout_of(di_waiter *self)
+{
+    uint64_t now = self->now ? self->now : di_now();
+    self->now = 0;
+    return di_poll_timeout_at(now, wake_time(self));
+}
+
 /* Polls for `wants` of the connection, 0: for none, and for what else may end the wait. Returns
  * what of them can go on. */
 static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
@@ -344,7 +352,7 @@ static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
     if (self->cancel)
         descriptors[count++] = (struct pollfd){.fd = self->cancel->descriptor, .events = POLLIN};
     pthread_mutex_unlock(&client->lock);
-    int ready = poll(descriptors, count, sleeps ? di_poll_timeout(wake_time(self)) : 0);
+    int ready = poll(descriptors, count, sleeps ? timeout_of(self) : 0);
     int cause = ready < 0 ? errno : 0;
     pthread_mutex_lock(&client->lock);
     silence(self);

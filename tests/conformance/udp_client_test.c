@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define SOON_NS (UINT64_C(20) * 1000000)
+/* An argument of that size is written without the lock of the client. */
+#define UNLOCKED 1024
 
 static void take_sum(void *user, const int32_t *ret, dari_call *call)
 {
@@ -89,7 +91,9 @@ static void a_lost_call_while_another_is_written(void **state)
     await_datagram(client, server);
     dari_exchange writer;
     dari_exchange_begin(&writer, client, &echo_1_interface, 0, NULL);
-    assert_non_null(dari_exchange_reserve(&writer, 0));
+    uint8_t *room = dari_exchange_reserve(&writer, UNLOCKED);
+    assert_non_null(room);
+    memset(room, 0, UNLOCKED);
     uint64_t due = di_flights_due(&client->flights), repeated = client->repeated;
     while (di_now() < due)
         poll(NULL, 0, 1);
@@ -471,10 +475,10 @@ static void kept_messages_stay_few(void **state)
     for (int i = 0; i < 100; i++) {
         di_resend small[2] = {0}, large = {0};
         for (int k = 0; k < 2; k++)
-            di_resend_keep(client, &small[k], 1, message, 40);
+            di_resend_keep(client, &small[k], 1, message, 40, di_now());
         for (int k = 0; k < 2; k++)
             di_resend_end(client, &small[k]);
-        di_resend_keep(client, &large, 1, message, sizeof message);
+        di_resend_keep(client, &large, 1, message, sizeof message, di_now());
         di_resend_end(client, &large);
     }
     for (const di_kept_message *kept = client->kept; kept; kept = kept->next)
