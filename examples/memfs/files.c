@@ -51,7 +51,7 @@ nfs_status set_attributes(tree_visit *visit, tree_node *node, const nfs_new_attr
     nfs_attributes *is = &node->attributes;
     nfs_status status = check_change(visit, node, wanted);
     if (status == NFS_OK && wanted->size)
-        status = tree_resize(node, *wanted->size, *wanted->size);
+        status = tree_resize(visit->tree, node, *wanted->size);
     if (status != NFS_OK)
         return status;
     if (wanted->mode)
@@ -109,15 +109,29 @@ int do_readlink(dari_request *request, const nfs_handle *arg, readlink_result *r
     const tree_node *node = tree_find(visit.tree, *arg);
     ret->status = !node ? NFS_STALE : node->attributes.type == NFS_LINK ? NFS_OK : NFS_INVAL;
     if (ret->status == NFS_OK) {
+        size_t size = (size_t)node->attributes.size + 1;
         ret->u.found.attributes = copy_attributes(&visit, node);
-        ret->u.found.path = copy_bytes(&visit, node->data, (size_t)node->attributes.size + 1);
+        ret->u.found.path = copy_bytes(&visit, contents_at(&node->contents, 0, size), size);
     } else if (node) {
         ret->u.attributes = copy_attributes(&visit, node);
     }
     return visit_end(&visit);
 }
 
-/* The data is the file's own. */
+/* The bytes where they lie, or copied. */
+static dari_opaque find_bytes(tree_visit *visit, const tree_node *file, uint64_t offset,
+                              uint32_t size)
+{
+    const uint8_t *there = contents_at(&file->contents, offset, size);
+    if (there || !size)
+        return (dari_opaque){.size = size, .data = there};
+    uint8_t *copy = dari_arena_take(dari_request_arena(visit->request), size);
+    visit->no_memory = !copy;
+    if (copy)
+        contents_read(&file->contents, offset, copy, size);
+    return (dari_opaque){.size = size, .data = copy};
+}
+
 static void read_part(tree_visit *visit, const tree_node *file, const read_arguments *wanted,
                       read_data *ret_data)
 {
@@ -129,8 +143,7 @@ static void read_part(tree_visit *visit, const tree_node *file, const read_argum
     ret_data->attributes = copy_attributes(visit, file);
     ret_data->count = count;
     ret_data->end = left == count;
-    if (count)
-        ret_data->data = (dari_opaque){.size = count, .data = file->data + wanted->offset};
+    ret_data->data = find_bytes(visit, file, wanted->offset, count);
 }
 
 /* Answers while the lock is held: so the data need not be copied first. */
@@ -154,27 +167,15 @@ int do_read(dari_request *request, const read_arguments *arg, read_result *ret)
     return DARI_LATER;
 }
 
-static nfs_status write_part(tree_node *file, const write_arguments *wanted)
+/* The owner of a file that was made read-only goes on writing, as it could with it open. */
+static nfs_status write_part(const tree_visit *visit, tree_node *file,
+                             const write_arguments *wanted)
 {
-    uint64_t end = wanted->offset + wanted->data.size;
-    nfs_status status = NFS_OK;
+    if (!tree_may(file, &visit->user, 2) && visit->user.uid != file->attributes.uid)
+        return NFS_ACCES;
     if (wanted->count != wanted->data.size)
         return NFS_INVAL;
-    if (end < wanted->offset)
-        return NFS_FBIG;
-    if (end > file->attributes.size)
-        status = tree_resize(file, end, wanted->offset);
-    if (status == NFS_OK && wanted->data.size)
-        memcpy(file->data + wanted->offset, wanted->data.data, wanted->data.size);
-    tree_touch(file, true);
-    return status;
-}
-
-/* The owner of a file that was made read-only goes on writing, as it could with it open. */
-static nfs_status check_write(const tree_visit *visit, const tree_node *file)
-{
-    bool may = tree_may(file, &visit->user, 2) || visit->user.uid == file->attributes.uid;
-    return may ? NFS_OK : NFS_ACCES;
+    return tree_write(visit->tree, file, wanted->offset, wanted->data);
 }
 
 int do_write(dari_request *request, const write_arguments *arg, write_result *ret)
@@ -187,9 +188,7 @@ int do_write(dari_request *request, const write_arguments *arg, write_result *re
     if (file)
         change.before = copy_before(&visit, file);
     if (ret->status == NFS_OK)
-        ret->status = check_write(&visit, file);
-    if (ret->status == NFS_OK)
-        ret->status = write_part(file, arg);
+        ret->status = write_part(&visit, file, arg);
     if (file)
         change.after = copy_attributes(&visit, file);
     if (ret->status == NFS_OK) {

@@ -49,6 +49,7 @@ int do_lookup(dari_request *request, const nfs_place *arg, lookup_result *ret);
 int do_create(dari_request *request, const create_arguments *arg, create_result *ret);
 int do_mkdir(dari_request *request, const mkdir_arguments *arg, create_result *ret);
 int do_symlink(dari_request *request, const symlink_arguments *arg, create_result *ret);
+int do_mknod(dari_request *request, const mknod_arguments *arg, create_result *ret);
 int do_remove(dari_request *request, const nfs_place *arg, change_result *ret);
 int do_rmdir(dari_request *request, const nfs_place *arg, change_result *ret);
 int do_rename(dari_request *request, const rename_arguments *arg, rename_result *ret);

@@ -12,20 +12,20 @@
 /* Of FSINFO: there are hard and symbolic links, all directories have the same limits, and times can
  * be set (RFC 1813, section 3.3.19). */
 #define PROPERTIES (0x01u | 0x02u | 0x08u | 0x10u)
-#define SPACE (UINT64_C(1) << 33)
 
 int do_fsstat(dari_request *request, const nfs_handle *arg, fsstat_result *ret)
 {
     tree_visit visit;
     visit_begin(&visit, request, false);
     const tree_node *node = tree_find(visit.tree, *arg);
+    uint64_t space = visit.tree->memory.limit, free = space - visit.tree->memory.used;
     uint32_t left = TREE_NODES_MAX - visit.tree->node_count;
     ret->status = node ? NFS_OK : NFS_STALE;
     if (node)
         ret->u.space = (fsstat_space){.attributes = copy_attributes(&visit, node),
-                                      .bytes = SPACE,
-                                      .bytes_free = SPACE,
-                                      .bytes_available = SPACE,
+                                      .bytes = space,
+                                      .bytes_free = free,
+                                      .bytes_available = free,
                                       .files = TREE_NODES_MAX,
                                       .files_free = left,
                                       .files_available = left};

@@ -27,41 +27,58 @@ int do_lookup(dari_request *request, const nfs_place *arg, lookup_result *ret)
     return visit_end(&visit);
 }
 
-/* Makes a node, and says what became of it and of the directory. `there`: what has the name already
- * is as good. */
-static void make(tree_visit *visit, const nfs_place *where, nfs_type type,
-                 const nfs_new_attributes *wanted, bool there, const char *target,
+/* What is to be made. */
+typedef struct node_wish {
+    nfs_type type;
+    const nfs_new_attributes *attributes;
+    const char *target; /* of a link */
+    bool may_be_there;  /* a file that has the name already is as good */
+} node_wish;
+
+/* Of a file that was there only the size is set. */
+static nfs_status take_file(tree_visit *visit, const tree_node *directory, const char *name,
+                            const node_wish *wish, tree_node **ret_node)
+{
+    const nfs_new_attributes size_alone = {.size = wish->attributes->size};
+    tree_entry *entry = tree_look_up(directory, name);
+    if (!entry || entry->node->attributes.type != NFS_FILE)
+        return NFS_EXIST;
+    *ret_node = entry->node;
+    return set_attributes(visit, entry->node, &size_alone);
+}
+
+static nfs_status make_node(tree_visit *visit, tree_node *directory, const char *name,
+                            const node_wish *wish, tree_node **ret_node)
+{
+    uint32_t mode = wish->type == NFS_FILE ? 0644 : wish->type == NFS_LINK ? 0777 : 0755;
+    tree_node *node;
+    nfs_status status =
+        tree_make(visit->tree, directory, name, wish->type, &visit->user, mode, &node);
+    if (status == NFS_EXIST && wish->may_be_there)
+        return take_file(visit, directory, name, wish, ret_node);
+    if (status != NFS_OK)
+        return status;
+    if (wish->target)
+        status = tree_set_target(visit->tree, node, wish->target);
+    if (status == NFS_OK)
+        status = set_attributes(visit, node, wish->attributes);
+    if (status != NFS_OK)
+        tree_unlink(visit->tree, directory, tree_look_up(directory, name));
+    *ret_node = node;
+    return status;
+}
+
+/* Makes a node, and says what became of it and of the directory. */
+static void make(tree_visit *visit, const nfs_place *where, const node_wish *wish,
                  create_result *ret)
 {
     tree_node *directory = NULL, *node = NULL;
     nfs_change change = {0};
-    bool was_there = false;
     ret->status = find_directory(visit, where->directory, 3, &directory);
     if (directory)
         change.before = copy_before(visit, directory);
     if (ret->status == NFS_OK)
-        ret->status = tree_make(visit->tree, directory, where->name, type, &visit->user,
-                                type == NFS_DIRECTORY ? 0755 : 0644, &node);
-    bool made = ret->status == NFS_OK;
-    if (made && target) {
-        ret->status = tree_resize(node, strlen(target) + 1, 0);
-        if (ret->status == NFS_OK) {
-            memcpy(node->data, target, strlen(target) + 1);
-            node->attributes.size = strlen(target);
-        }
-    } else if (ret->status == NFS_EXIST && there) {
-        tree_entry *entry = tree_look_up(directory, where->name);
-        bool is_file = entry && entry->node->attributes.type == NFS_FILE;
-        node = is_file ? entry->node : NULL;
-        ret->status = is_file ? NFS_OK : NFS_EXIST;
-        was_there = is_file;
-    }
-    /* Of a file that was there only the size is set. */
-    const nfs_new_attributes size_alone = {.size = wanted ? wanted->size : NULL};
-    if (ret->status == NFS_OK && wanted)
-        ret->status = set_attributes(visit, node, was_there ? &size_alone : wanted);
-    if (ret->status != NFS_OK && made)
-        tree_unlink(visit->tree, directory, tree_look_up(directory, where->name));
+        ret->status = make_node(visit, directory, where->name, wish, &node);
     if (directory)
         change.after = copy_attributes(visit, directory);
     if (ret->status != NFS_OK) {
@@ -95,31 +112,53 @@ static bool made_by(const tree_visit *visit, const nfs_place *where,
 int do_create(dari_request *request, const create_arguments *arg, create_result *ret)
 {
     tree_visit visit;
+    nfs_new_attributes times;
+    node_wish wish = {.type = NFS_FILE};
     visit_begin(&visit, request, true);
     if (arg->how.mode == NFS_EXCLUSIVE) {
-        nfs_new_attributes times = exclusive(arg->how.u.verifier);
-        make(&visit, &arg->where, NFS_FILE, &times, made_by(&visit, &arg->where, &times), NULL,
-             ret);
+        times = exclusive(arg->how.u.verifier);
+        wish.attributes = &times;
+        wish.may_be_there = made_by(&visit, &arg->where, &times);
     } else {
-        make(&visit, &arg->where, NFS_FILE, &arg->how.u.attributes, arg->how.mode == NFS_UNCHECKED,
-             NULL, ret);
+        wish.attributes = &arg->how.u.attributes;
+        wish.may_be_there = arg->how.mode == NFS_UNCHECKED;
     }
+    make(&visit, &arg->where, &wish, ret);
     return visit_end(&visit);
 }
 
 int do_mkdir(dari_request *request, const mkdir_arguments *arg, create_result *ret)
 {
     tree_visit visit;
+    node_wish wish = {.type = NFS_DIRECTORY, .attributes = &arg->attributes};
     visit_begin(&visit, request, true);
-    make(&visit, &arg->where, NFS_DIRECTORY, &arg->attributes, false, NULL, ret);
+    make(&visit, &arg->where, &wish, ret);
     return visit_end(&visit);
 }
 
+/* The size of a link is that of its target, whatever the attributes say. */
 int do_symlink(dari_request *request, const symlink_arguments *arg, create_result *ret)
 {
     tree_visit visit;
+    nfs_new_attributes attributes = arg->attributes;
+    node_wish wish = {.type = NFS_LINK, .attributes = &attributes, .target = arg->path};
+    attributes.size = NULL;
     visit_begin(&visit, request, true);
-    make(&visit, &arg->where, NFS_LINK, NULL, false, arg->path, ret);
+    make(&visit, &arg->where, &wish, ret);
+    return visit_end(&visit);
+}
+
+/* There are no devices, sockets and pipes here. */
+int do_mknod(dari_request *request, const mknod_arguments *arg, create_result *ret)
+{
+    tree_visit visit;
+    tree_node *directory = NULL;
+    visit_begin(&visit, request, false);
+    ret->status = find_directory(&visit, arg->where.directory, 3, &directory);
+    if (ret->status == NFS_OK)
+        ret->status = NFS_NOTSUPP;
+    if (directory)
+        ret->u.directory.after = copy_attributes(&visit, directory);
     return visit_end(&visit);
 }
 
@@ -182,7 +221,7 @@ static nfs_status rename_entry(file_tree *tree, tree_node *from, const char *nam
             return status == NFS_NOTEMPTY ? status : NFS_EXIST;
         tree_unlink(tree, to, there);
     }
-    return tree_move(from, name, to, new_name);
+    return tree_move(tree, from, name, to, new_name);
 }
 
 int do_rename(dari_request *request, const rename_arguments *arg, rename_result *ret)
@@ -218,7 +257,7 @@ int do_link(dari_request *request, const link_arguments *arg, link_result *ret)
     if (ret->status == NFS_OK && node->attributes.type == NFS_DIRECTORY)
         ret->status = NFS_ISDIR;
     if (ret->status == NFS_OK)
-        ret->status = tree_link(directory, arg->link.name, node);
+        ret->status = tree_link(visit.tree, directory, arg->link.name, node);
     if (node)
         ret->linked.attributes = copy_attributes(&visit, node);
     if (directory)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -19,31 +18,46 @@ void tree_touch(tree_node *node, bool written)
         node->attributes.written = node->attributes.changed;
 }
 
-/* Room for one more in an array of `size` bytes each; it may move. */
-static bool grow(void *array, uint32_t count, uint32_t *room, size_t size)
+/* Room for one more: for `least`, or twice as many as before. */
+static uint32_t more_room(uint32_t room, uint32_t least)
 {
-    void *old, *grown;
-    memcpy(&old, array, sizeof old);
-    if (count < *room)
+    return room ? 2 * room : least;
+}
+
+static bool grow_slots(file_tree *tree)
+{
+    if (tree->free_slot < tree->slot_count || tree->slot_count < tree->slot_room)
         return true;
-    uint32_t wanted = *room ? 2 * *room : 8;
-    grown = realloc(old, wanted * size);
+    uint32_t room = more_room(tree->slot_room, 64);
+    tree_slot *grown = memory_grow(&tree->memory, tree->slots, tree->slot_room * sizeof *grown,
+                                   room * sizeof *grown);
     if (!grown)
         return false;
-    memcpy(array, &grown, sizeof grown);
-    *room = wanted;
+    tree->slots = grown;
+    tree->slot_room = room;
     return true;
+}
+
+/* Puts the node into a slot; there is room. */
+static void take_slot(file_tree *tree, tree_node *node)
+{
+    node->slot = tree->free_slot;
+    if (node->slot == tree->slot_count)
+        tree->free_slot = ++tree->slot_count;
+    else
+        tree->free_slot = tree->slots[node->slot].next_free;
+    tree->slots[node->slot].node = node;
+    tree->node_count++;
 }
 
 static tree_node *make_node(file_tree *tree, nfs_type type, const tree_user *user, uint32_t mode)
 {
     tree_node *node = NULL;
-    if (tree->node_count < TREE_NODES_MAX &&
-        grow(&tree->nodes, tree->node_count, &tree->node_room, sizeof(tree_node *)))
-        node = calloc(1, sizeof *node);
+    if (tree->node_count < TREE_NODES_MAX && grow_slots(tree))
+        node = memory_grow(&tree->memory, NULL, 0, sizeof *node);
     if (!node)
         return NULL;
-    tree->nodes[tree->node_count++] = node;
+    take_slot(tree, node);
     node->next_cookie = 3; /* after those of "." and ".." */
     node->attributes = (nfs_attributes){.type = type,
                                         .mode = mode & 07777,
@@ -51,28 +65,34 @@ static tree_node *make_node(file_tree *tree, nfs_type type, const tree_user *use
                                         .uid = user->uid,
                                         .gid = user->gid,
                                         .file_system = 1,
-                                        .number = tree->node_count,
+                                        .number = ++tree->last_number,
                                         .read = now()};
     tree_touch(node, true);
     return node;
 }
 
-static void free_node(tree_node *node)
+static void free_name(file_tree *tree, tree_entry *entry)
 {
-    if (!node)
-        return;
-    for (uint32_t i = 0; i < node->entry_count; i++)
-        free(node->entries[i].name);
-    free(node->entries);
-    free(node->data);
-    free(node);
+    memory_free(&tree->memory, entry->name, strlen(entry->name) + 1);
 }
 
-bool tree_begin(file_tree *tree)
+static void free_node(file_tree *tree, tree_node *node)
+{
+    tree->slots[node->slot] = (tree_slot){.next_free = tree->free_slot};
+    tree->free_slot = node->slot;
+    tree->node_count--;
+    for (uint32_t i = 0; i < node->entry_count; i++)
+        free_name(tree, &node->entries[i]);
+    memory_free(&tree->memory, node->entries, node->entry_room * sizeof *node->entries);
+    contents_free(&node->contents, &tree->memory);
+    memory_free(&tree->memory, node, sizeof *node);
+}
+
+bool tree_begin(file_tree *tree, uint64_t memory_limit)
 {
     const tree_user nobody_special = {0};
     nfs_time began = now();
-    *tree = (file_tree){0};
+    *tree = (file_tree){.memory.limit = memory_limit};
     pthread_rwlock_init(&tree->lock, NULL);
     memcpy(tree->verifier, &began, sizeof tree->verifier);
     tree->root = make_node(tree, NFS_DIRECTORY, &nobody_special, 0777);
@@ -83,10 +103,18 @@ bool tree_begin(file_tree *tree)
 
 void tree_end(file_tree *tree)
 {
-    for (uint32_t i = 0; i < tree->node_count; i++)
-        free_node(tree->nodes[i]);
-    free(tree->nodes);
+    for (uint32_t i = 0; i < tree->slot_count; i++)
+        if (tree->slots[i].node)
+            free_node(tree, tree->slots[i].node);
+    memory_free(&tree->memory, tree->slots, tree->slot_room * sizeof *tree->slots);
     pthread_rwlock_destroy(&tree->lock);
+}
+
+tree_handle tree_handle_of(const file_tree *tree, const tree_node *node)
+{
+    tree_handle handle = {.number = node->attributes.number, .slot = node->slot};
+    memcpy(handle.verifier, tree->verifier, sizeof handle.verifier);
+    return handle;
 }
 
 tree_node *tree_find(const file_tree *tree, nfs_handle handle)
@@ -95,9 +123,11 @@ tree_node *tree_find(const file_tree *tree, nfs_handle handle)
     if (handle.size != sizeof named)
         return NULL;
     memcpy(&named, handle.data, sizeof named);
-    bool known = memcmp(named.verifier, tree->verifier, sizeof named.verifier) == 0 &&
-                 named.number - 1 < tree->node_count;
-    return known ? tree->nodes[named.number - 1] : NULL;
+    if (memcmp(named.verifier, tree->verifier, sizeof named.verifier) != 0 ||
+        named.slot >= tree->slot_count)
+        return NULL;
+    tree_node *node = tree->slots[named.slot].node;
+    return node && node->attributes.number == named.number ? node : NULL;
 }
 
 static bool has_group(const tree_user *user, uint32_t gid)
@@ -148,15 +178,28 @@ static nfs_status check_name(const tree_node *directory, const char *name)
     return dots || tree_look_up(directory, name) ? NFS_EXIST : NFS_OK;
 }
 
-/* The name has been checked. */
-static bool add_entry(tree_node *directory, const char *name, tree_node *node)
+static bool grow_entries(file_tree *tree, tree_node *directory)
 {
-    char *copy = strdup(name);
-    if (!copy || !grow(&directory->entries, directory->entry_count, &directory->entry_room,
-                       sizeof(tree_entry))) {
-        free(copy);
+    if (directory->entry_count < directory->entry_room)
+        return true;
+    uint32_t room = more_room(directory->entry_room, 8);
+    tree_entry *grown = memory_grow(&tree->memory, directory->entries,
+                                    directory->entry_room * sizeof *grown, room * sizeof *grown);
+    if (!grown)
         return false;
-    }
+    directory->entries = grown;
+    directory->entry_room = room;
+    return true;
+}
+
+/* The name has been checked. */
+static bool add_entry(file_tree *tree, tree_node *directory, const char *name, tree_node *node)
+{
+    size_t size = strlen(name) + 1;
+    char *copy = grow_entries(tree, directory) ? memory_grow(&tree->memory, NULL, 0, size) : NULL;
+    if (!copy)
+        return false;
+    memcpy(copy, name, size);
     directory->entries[directory->entry_count++] =
         (tree_entry){.name = copy, .node = node, .cookie = directory->next_cookie++};
     if (node->attributes.type == NFS_DIRECTORY) {
@@ -176,21 +219,20 @@ nfs_status tree_make(file_tree *tree, tree_node *directory, const char *name, nf
     tree_node *node = make_node(tree, type, user, mode);
     if (!node)
         return NFS_NOSPC;
-    if (!add_entry(directory, name, node)) {
-        tree->nodes[--tree->node_count] = NULL;
-        free_node(node);
+    if (!add_entry(tree, directory, name, node)) {
+        free_node(tree, node);
         return NFS_NOSPC;
     }
     *ret_node = node;
     return NFS_OK;
 }
 
-nfs_status tree_link(tree_node *directory, const char *name, tree_node *node)
+nfs_status tree_link(file_tree *tree, tree_node *directory, const char *name, tree_node *node)
 {
     nfs_status status = check_name(directory, name);
     if (status != NFS_OK)
         return status;
-    if (!add_entry(directory, name, node))
+    if (!add_entry(tree, directory, name, node))
         return NFS_NOSPC;
     if (node->attributes.type != NFS_DIRECTORY)
         node->attributes.links++;
@@ -198,26 +240,27 @@ nfs_status tree_link(tree_node *directory, const char *name, tree_node *node)
     return NFS_OK;
 }
 
-static void drop_entry(tree_node *directory, tree_entry *entry)
+static void drop_entry(file_tree *tree, tree_node *directory, tree_entry *entry)
 {
     size_t place = (size_t)(entry - directory->entries);
     if (entry->node->attributes.type == NFS_DIRECTORY)
         directory->attributes.links--;
-    free(entry->name);
+    free_name(tree, entry);
     directory->entry_count--;
     memmove(entry, entry + 1, (directory->entry_count - place) * sizeof *entry);
     tree_touch(directory, true);
 }
 
-nfs_status tree_move(tree_node *from, const char *name, tree_node *to, const char *new_name)
+nfs_status tree_move(file_tree *tree, tree_node *from, const char *name, tree_node *to,
+                     const char *new_name)
 {
     tree_node *node = tree_look_up(from, name)->node;
     nfs_status status = check_name(to, new_name);
     if (status != NFS_OK)
         return status;
-    if (!add_entry(to, new_name, node))
+    if (!add_entry(tree, to, new_name, node))
         return NFS_NOSPC;
-    drop_entry(from, tree_look_up(from, name));
+    drop_entry(tree, from, tree_look_up(from, name));
     tree_touch(node, false);
     return NFS_OK;
 }
@@ -225,31 +268,48 @@ nfs_status tree_move(tree_node *from, const char *name, tree_node *to, const cha
 void tree_unlink(file_tree *tree, tree_node *directory, tree_entry *entry)
 {
     tree_node *node = entry->node;
-    drop_entry(directory, entry);
+    drop_entry(tree, directory, entry);
     tree_touch(node, false);
     if (node->attributes.type != NFS_DIRECTORY && --node->attributes.links > 0)
         return;
-    tree->nodes[node->attributes.number - 1] = NULL;
-    free_node(node);
+    free_node(tree, node);
 }
 
-nfs_status tree_resize(tree_node *file, uint64_t size, uint64_t written_from)
+static void set_size(tree_node *file, uint64_t size)
 {
-    uint64_t old = file->attributes.size;
-    uint64_t zeroed = written_from < size ? written_from : size;
+    file->attributes.size = size;
+    file->attributes.used = file->contents.used;
+    tree_touch(file, true);
+}
+
+nfs_status tree_resize(file_tree *tree, tree_node *file, uint64_t size)
+{
     if (size > TREE_FILE_SIZE_MAX)
         return NFS_FBIG;
-    if (size > file->room) {
-        uint64_t room = size < (1u << 20) ? size : size + size / 2;
-        uint8_t *grown = realloc(file->data, (size_t)room);
-        if (!grown)
-            return NFS_NOSPC;
-        file->data = grown;
-        file->room = room;
-    }
-    if (zeroed > old)
-        memset(file->data + old, 0, (size_t)(zeroed - old));
-    file->attributes.size = file->attributes.used = size;
-    tree_touch(file, true);
+    if (size < file->attributes.size)
+        contents_cut(&file->contents, &tree->memory, size);
+    set_size(file, size);
+    return NFS_OK;
+}
+
+nfs_status tree_write(file_tree *tree, tree_node *file, uint64_t offset, dari_opaque data)
+{
+    uint64_t size = file->attributes.size;
+    if (offset > TREE_FILE_SIZE_MAX || data.size > TREE_FILE_SIZE_MAX - offset)
+        return NFS_FBIG;
+    if (!contents_write(&file->contents, &tree->memory, offset, data.data, data.size))
+        return NFS_NOSPC;
+    set_size(file, data.size && offset + data.size > size ? offset + data.size : size);
+    return NFS_OK;
+}
+
+nfs_status tree_set_target(file_tree *tree, tree_node *link, const char *target)
+{
+    size_t size = strlen(target);
+    if (size > TREE_TARGET_MAX)
+        return NFS_NAMETOOLONG;
+    if (!contents_write(&link->contents, &tree->memory, 0, (const uint8_t *)target, size + 1))
+        return NFS_NOSPC;
+    set_size(link, size);
     return NFS_OK;
 }

@@ -57,8 +57,7 @@ nfs_before *copy_before(tree_visit *visit, const tree_node *node)
 
 nfs_handle copy_handle(tree_visit *visit, const tree_node *node)
 {
-    tree_handle handle = {.number = node->attributes.number};
-    memcpy(handle.verifier, visit->tree->verifier, sizeof handle.verifier);
+    tree_handle handle = tree_handle_of(visit->tree, node);
     return (nfs_handle){.size = sizeof handle, .data = copy_bytes(visit, &handle, sizeof handle)};
 }
 

@@ -13,10 +13,10 @@ trap '[ -z "$server" ] || kill "$server"; rm -rf "$tap_directory"' EXIT
 large=$((1 << 20))
 [ -z "${DARI_ALL-}" ] || large=$((64 << 20))
 
-# Fills in server, stream and datagrams.
+# start_server [OPTION...]: fills in server, stream and datagrams.
 start_server() {
     mkfifo ready
-    "$memfs" --workers 4 tcp://127.0.0.1:0 udp://127.0.0.1:0 >ready 2>log &
+    "$memfs" --workers 4 "$@" tcp://127.0.0.1:0 udp://127.0.0.1:0 >ready 2>log &
     server=$!
     { read -r stream && read -r datagrams; } <ready
     rm ready
@@ -125,6 +125,29 @@ at_once() {
     "$nfs" cat "$stream" /memory/shared | cmp large -
 }
 
+# space: all and free bytes, as the server tells them.
+space() {
+    "$nfs" df "$stream" /memory | sed -n 's/^bytes  *\([0-9]*\)  *\([0-9]*\) .*/\1 \2/p'
+}
+
+# Of 1 MiB.
+check_limit() {
+    check "a server with little memory" start_server --memory 1M
+    head -c 600000 /dev/zero >half
+    before=$(space)
+    run "$nfs" put "$stream" half /memory/half
+    check "it has room for a file" exits 0
+    check "df says how much" [ "${before% *}" = 1048576 ]
+    after=$(space)
+    check "df says what is left" [ $((${before#* } - ${after#* })) -ge 600000 ]
+    run "$nfs" put "$stream" half /memory/other
+    check "it has none for another one" exits 1 "other: no space is left on the server"
+    run "$nfs" rm "$stream" /memory/half
+    run "$nfs" put "$stream" half /memory/other
+    check "it has when the first one is gone" exits 0
+    check "it ends well" ends_well
+}
+
 head -c "$large" /dev/urandom >large
 echo small >small
 check "a server" start_server
@@ -144,10 +167,25 @@ check "another run of it" start_server
 run "$nfs" stat "$stream" "$handle"
 check "does not know the handles of the first one" exits 1 "stale handle"
 check "it ends well, too" ends_well
-for arguments in "" "--workers x tcp://127.0.0.1:0" "--workers -1 tcp://127.0.0.1:0"; do
+check_limit
+# misused ARGUMENTS TEXT: the text says what is wrong, and a second line where to read on.
+misused() {
     # shellcheck disable=SC2086
-    run "$memfs" $arguments
-    check "misuse: memfs $arguments" exits 2 "Usage:"
-done
+    run "$memfs" $1
+    check "misuse: memfs $1" exits 2 "memfs: $2"
+    check "misuse: memfs $1: where help is" [ "$(tail -n 1 "$err")" = "memfs --help says more" ]
+}
+misused "" "ADDRESS: "
+misused "--workers x tcp://127.0.0.1:0" "--workers x: "
+misused "--workers -1 tcp://127.0.0.1:0" "--workers -1: "
+misused "--memory 12Q tcp://127.0.0.1:0" "--memory 12Q: "
+misused "--memory 0 tcp://127.0.0.1:0" "--memory 0: "
+misused "--memory 99999999999G tcp://127.0.0.1:0" "--memory 99999999999G: "
+misused "--other tcp://127.0.0.1:0" "unrecognized option '--other'"
+misused "--memory" "option '--memory' requires an argument"
+run "$memfs" --memory 1 tcp://127.0.0.1:0
+check "too little memory for anything" exits 1 "memfs: "
+run "$memfs" --help
+check "help" says "--memory SIZE" "--workers N"
 
 finish
