@@ -7,9 +7,9 @@
 #include "mount.h"
 
 int list(nfs_session *session, char **operands);        /* list.c */
-int print_file(nfs_session *session, char **operands);  /* copy.c */
-int get_file(nfs_session *session, char **operands);    /* copy.c */
-int put_file(nfs_session *session, char **operands);    /* copy.c */
+int print_file(nfs_session *session, char **operands);  /* get.c */
+int get_file(nfs_session *session, char **operands);    /* get.c */
+int put_file(nfs_session *session, char **operands);    /* put.c */
 int move(nfs_session *session, char **operands);        /* change.c */
 int remove_node(nfs_session *session, char **operands); /* change.c */
 int print_facts(nfs_session *session, char **operands); /* facts.c */

@@ -3,6 +3,7 @@
 #include "facts.h"
 
 #include "commands.h"
+#include "name.h"
 #include "path.h"
 #include "words.h"
 
@@ -43,14 +44,6 @@ static void write_time(char *text, size_t size, const char *format, const nfs_ti
     struct tm broken_down;
     if (!localtime_r(&seconds, &broken_down) || !strftime(text, size, format, &broken_down))
         snprintf(text, size, "?");
-}
-
-/* Names come from the server: nothing in them may act on a terminal. */
-static void print_name(const char *name)
-{
-    for (; *name; name++)
-        putchar((unsigned char)*name < ' ' || *name == 0x7f ? '?' : *name);
-    putchar('\n');
 }
 
 void print_line(const char *name, const nfs_attributes *attributes)

@@ -25,9 +25,8 @@ bool by_datagrams(const nfs_session *session)
     return strncmp(session->caller->address, "udp:", 4) == 0;
 }
 
-/* Where the address has no port, rpcbind there says where each program is. A lost connection is not
- * made again: then this program ends. */
-static int connect_to(nfs_session *session, const dari_interface *interface,
+/* Where the address has no port, rpcbind there says where each program is. */
+static int connect_to(nfs_session *session, const dari_interface *interface, bool comes_back,
                       dari_client **ret_client)
 {
     const nfs_caller *caller = session->caller;
@@ -38,10 +37,26 @@ static int connect_to(nfs_session *session, const dari_interface *interface,
         .auth_sys = &caller->self,
         .interface = interface,
         .call = &session->call,
-        .no_reconnect = true,
+        .no_reconnect = !comes_back,
     };
     if (dari_connect(caller->address, &options, ret_client) < 0)
         return fail_call(&session->call);
+    return 0;
+}
+
+/* A server of NFS may restart: handles stay good. The calls that may then run once more without
+ * harm are sent again; the others fail, and it is said that they may have run. */
+static int connect_to_nfs(nfs_session *session)
+{
+    static const uint32_t repeatable[] = {GETATTR, LOOKUP,      READLINK, READ,  WRITE,
+                                          COMMIT,  READDIRPLUS, FSSTAT,   FSINFO};
+    if (connect_to(session, &nfs_3_interface, true, &session->nfs) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof repeatable / sizeof *repeatable; i++) {
+        int status = dari_client_idempotent(session->nfs, &nfs_3_interface, repeatable[i]);
+        if (status < 0)
+            return fail(session->caller->address, dari_error_text(status));
+    }
     return 0;
 }
 
@@ -101,13 +116,11 @@ int session_begin(nfs_session *session, const nfs_caller *caller, const char *pa
 {
     *session = (nfs_session){.caller = caller};
     if (is_handle(path))
-        return connect_to(session, &nfs_3_interface, &session->nfs);
-    if (*path != '/')
-        return fail(path, "a path on the server begins with /");
-    if (connect_to(session, &mount_3_interface, &session->mount) < 0 ||
+        return connect_to_nfs(session);
+    if (connect_to(session, &mount_3_interface, false, &session->mount) < 0 ||
         find_export(session, path) < 0 || mount_export_at(session) < 0)
         return -1;
-    return connect_to(session, &nfs_3_interface, &session->nfs);
+    return connect_to_nfs(session);
 }
 
 void session_end(nfs_session *session, bool done)

@@ -42,8 +42,8 @@ typedef struct nfs_session {
 kept_handle keep_handle(dari_opaque from);
 nfs_handle as_argument(const kept_handle *handle);
 
-/* Mounts the export that `path` is in, or none where `path` is a handle by itself. The session is
- * to be ended in any case. Returns 0, or -1 with words said. */
+/* Mounts the export that `path` is in, which begins with /, or none where it is a handle. The
+ * session is to be ended in any case. Returns 0, or -1 with words said. */
 int session_begin(nfs_session *session, const nfs_caller *caller, const char *path);
 /* `done`: all has gone well, and the server may hear of the end. */
 void session_end(nfs_session *session, bool done);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* nfs COMMAND ADDRESS PATH: files of an NFS version 3 server, without mounting it. */
 #include "commands.h"
+#include "interrupt.h"
+#include "path.h"
+#include "words.h"
 
 #include <dari/dari.h>
 
@@ -29,6 +32,8 @@ static const nfs_command commands[] = {
     {"df", "PATH", "tells how much space there is", 1, 1, 0, print_space},
 };
 
+#define COMMAND_NAMES "ls, cat, get, put, mv, rm, stat, df"
+
 static void print_help(FILE *out)
 {
     fputs("Usage: nfs [OPTION]... COMMAND ADDRESS PATH\n\n", out);
@@ -43,16 +48,25 @@ static void print_help(FILE *out)
         "prints stands for a path, too.\n\n"
         "  --as UID[:GID]     whose permissions count (AUTH_SYS); default: yours\n"
         "  --reserved-port    call from a port below 1024, as many servers demand (root alone)\n"
-        "  --timeout SECONDS  for the answer to each call; default: 25\n"
+        "  --timeout SECONDS  for the answer to each call, and for a lost server to come back;\n"
+        "                     default: 25\n"
         "  --help\n\n"
         "Exits with 0, 1 where something went wrong, or 2 where it was used wrongly.\n",
         out);
 }
 
+/* Returns 2, the code to exit with. */
+static int suggest_help(void)
+{
+    fputs("nfs --help says more\n", stderr);
+    return 2;
+}
+
+/* "nfs: WHAT: WHY", and where to read on. */
 static int misused(const char *what, const char *why)
 {
-    fprintf(stderr, "nfs: %s%s%s\nnfs --help says more\n", what, *what ? ": " : "", why);
-    return 2;
+    fail(what, why);
+    return suggest_help();
 }
 
 /* Reads the digits at the text, and moves it behind them. */
@@ -101,9 +115,9 @@ static int read_options(int argc, char **argv, nfs_caller *caller)
     int option;
     while ((option = getopt_long(argc, argv, "+", options, NULL)) >= 0) {
         if (option == 'a' && !read_identity(optarg, &caller->self))
-            return misused(optarg, "that is not UID or UID:GID");
+            return misused("--as", "it takes UID or UID:GID, numbers up to 4294967295");
         if (option == 't' && !read_timeout(optarg, &caller->deadline_ns))
-            return misused(optarg, "that is not a number of seconds");
+            return misused("--timeout", "it takes seconds, 0.001 to 1000000");
         if (option == 'r')
             caller->reserved_port = true;
         if (option == 'h') {
@@ -111,7 +125,7 @@ static int read_options(int argc, char **argv, nfs_caller *caller)
             return 0;
         }
         if (option == '?')
-            return misused("", "such options there are not");
+            return suggest_help();
     }
     return -1;
 }
@@ -124,17 +138,34 @@ static const nfs_command *find_command(const char *name)
     return NULL;
 }
 
+/* Returns 0, or the code to exit with. */
+static int check_operands(const nfs_command *command, int count, char **operands)
+{
+    char form[64];
+    snprintf(form, sizeof form, "it takes ADDRESS %s", command->operands);
+    if (count < 1 + command->least || count > 1 + command->most)
+        return misused(command->name, form);
+    if (!strchr(operands[0], ':'))
+        return misused(operands[0], "an address is tcp://HOST or udp://HOST");
+    const char *path = operands[1 + command->path_operand];
+    if (*path != '/' && !is_handle(path))
+        return misused(path, "a path on the server begins with /");
+    return 0;
+}
+
 static int run(const nfs_command *command, const nfs_caller *caller, char **operands)
 {
     nfs_session session;
     int status = session_begin(&session, caller, operands[command->path_operand]);
+    bool unknown_scheme = status < 0 && session.call.error == DARI_SCHEME;
     if (status == 0)
         status = command->run(&session, operands);
-    if (status == 0 && fflush(stdout) != 0) {
-        perror("nfs: standard output");
-        status = -1;
-    }
+    if (status == 0 && fflush(stdout) != 0)
+        status = fail_here("standard output");
     session_end(&session, status == 0);
+    interrupt_end();
+    if (unknown_scheme)
+        return misused(caller->address, "an address is tcp://HOST or udp://HOST");
     return status < 0;
 }
 
@@ -145,14 +176,15 @@ int main(int argc, char **argv)
     int code = read_options(argc, argv, &caller);
     if (code >= 0)
         return code;
-    if (argc - optind < 2)
-        return misused("", "a command and an address are needed");
+    if (optind == argc)
+        return misused("COMMAND", "it is missing: one of " COMMAND_NAMES);
     const nfs_command *command = find_command(argv[optind]);
-    int count = argc - optind - 2;
     if (!command)
-        return misused(argv[optind], "there is no such command");
-    if (count < command->least || count > command->most)
-        return misused(command->name, "it takes ADDRESS and then other operands");
-    caller.address = argv[optind + 1];
-    return run(command, &caller, argv + optind + 2);
+        return misused(argv[optind], "there is no such command, only " COMMAND_NAMES);
+    char **operands = argv + optind + 1;
+    code = check_operands(command, argc - optind - 1, operands);
+    if (code)
+        return code;
+    caller.address = operands[0];
+    return run(command, &caller, operands + 1);
 }

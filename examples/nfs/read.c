@@ -128,6 +128,7 @@ int read_file(nfs_session *session, const char *path, const nfs_found *file, int
                             .progress = progress};
     for (unsigned i = 0; i < plan.in_flight; i++) {
         reading.pieces[i].reading = &reading;
+        reading.pieces[i].call.cancel = session->call.cancel;
         ask_for_next(&reading.pieces[i]);
     }
     int waited = dari_client_wait(session->nfs, UINT64_MAX);

@@ -13,6 +13,8 @@ int fail(const char *what, const char *why)
 
 int fail_call(dari_call *call)
 {
+    if (call->error == DARI_CANCELLED)
+        return fail(call->procedure, "interrupted");
     fprintf(stderr, "nfs: %s\n", dari_call_message(call));
     return -1;
 }

@@ -168,8 +168,10 @@ int write_file(nfs_session *session, const char *path, const kept_handle *file, 
                             .progress = progress};
     if (!writing.buffer)
         return fail_here(path);
-    for (unsigned i = 0; i < plan.in_flight; i++)
+    for (unsigned i = 0; i < plan.in_flight; i++) {
         writing.pieces[i].writing = &writing;
+        writing.pieces[i].call.cancel = session->call.cancel;
+    }
     int status = write_all(&writing, plan.in_flight);
     for (int round = 1; status == 0 && writing.lost && round < ROUNDS_MAX; round++) {
         fprintf(stderr, "nfs: %s: the server has restarted: all is sent again\n", path);

@@ -142,6 +142,11 @@ check_limit() {
     check "df says what is left" [ $((${before#* } - ${after#* })) -ge 600000 ]
     run "$nfs" put "$stream" half /memory/other
     check "it has none for another one" exits 1 "other: no space is left on the server"
+    run "$nfs" ls "$stream" /memory
+    check "nothing is left of that" lists half
+    run "$nfs" put "$stream" small /memory/other
+    run "$nfs" put "$stream" half /memory/other
+    check "what becomes of one that was there is said" exits 1 "other: what was there is gone"
     run "$nfs" rm "$stream" /memory/half
     run "$nfs" put "$stream" half /memory/other
     check "it has when the first one is gone" exits 0

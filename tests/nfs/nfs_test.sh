@@ -27,6 +27,8 @@ fill_export() {
     mkdir -m 700 "$export/private" && echo secret >"$export/private/file" &&
         mkdir "$export/many" && (cd "$export/many" && seq -f 'entry-%05g' "$many" | xargs touch) &&
         mkdir "$export/odd" && : >"$export/odd/$(printf 'a\033b\177c')" &&
+        : >"$export/odd/$(printf 'd\302\233e\233f')" && : >"$export/odd/$(printf 'g\342\200\256h')" &&
+        : >"$export/odd/$(printf 'i\303\251\360\237\230\200\\j')" &&
         mkdir -m 777 "$export/all" && ln -s many "$export/link" &&
         head -c "$large" /dev/urandom >large && chmod 640 large
 }
@@ -51,7 +53,8 @@ check_listing() {
     run "$nfs" ls "$address" "$export/"
     check "$via: a listing tells type, mode and name" grep -q '^drwx------ .* private$' "$out"
     run "$nfs" ls "$address" "$export/odd"
-    check "$via: names cannot act on a terminal" grep -q ' a?b?c$' "$out"
+    check "$via: names cannot act on a terminal" says ' a\033b\177c' ' d\302\233e\233f' ' g\342\200\256h'
+    check "$via: other names are as they are" says "$(printf ' i\303\251\360\237\230\200')\\\\j"
     run "$nfs" ls "$address" "$export/private/file"
     check "$via: one file is listed" grep -q '^-rw-.* 7 .*/private/file$' "$out"
 }
@@ -156,46 +159,135 @@ check_death() {
     check "$via: a new server serves" same large "$out"
 }
 
-# Begins to put the file `local`, and returns once a part of it has been written. Fills in client.
+# begin_put [OPTION...]: begins to put the file `local`, which takes much longer than this looks on, and
+# returns once a part of it has been written. Fills in client.
 begin_put() {
-    : >"$export/all/new"
-    tail -c +1 -f "$export/all/new" 2>/dev/null | head -c 1 >/dev/null &
-    written=$!
-    "$nfs" put "$address" local "$export/all/new" 2>"$err" &
+    "$nfs" "$@" put "$address" local "$export/all/new" 2>"$err" &
     client=$!
-    wait "$written"
+    until [ -s "$export/all/new" ] || has_ended "$client"; do :; done
 }
 
-end_put() {
+end_client() {
     status=0
     wait "$client" || status=$?
 }
 
-# A file that takes much longer than this looks on.
+has_ended() {
+    ! grep -q '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status"
+}
+
 check_death_in_put() {
     truncate -s 4G local
-    begin_put
+    begin_put --timeout 2
     kill_ganesha
-    end_put
-    check "$via: a server that is killed during put" exits 1 "WRITE: the other side closed the connection"
+    end_client
+    check "$via: a server that is killed during put" exits 1 "WRITE: deadline of 2 s passed"
+    check "$via: put says what is left" exits 1 "new: a part of it may be left on the server"
     rm "$export/all/new"
     start_ganesha >/dev/null 2>&1
 }
 
-# The client sleeps meanwhile. Its calls are then answered by the new server, whose verifier is made of the
-# second in which it started.
+# The server's verifier is made of the second in which it started.
+restart_ganesha() {
+    kill_ganesha
+    until [ "$(date +%s)" != "$ganesha_began" ]; do :; done
+    : >"$export/all/new" # what was not safe yet is lost
+    start_ganesha >/dev/null 2>&1
+}
+
+# Over datagrams the client sleeps meanwhile: its calls are then answered by the new server. A connection is
+# made again.
 check_restart_in_put() {
     yes | head -c 192M >local
     begin_put
-    freeze "$client"
-    kill_ganesha
-    until [ "$(date +%s)" != "$ganesha_began" ]; do :; done
-    start_ganesha >/dev/null 2>&1
-    : >"$export/all/new" # what was not safe yet is lost
+    [ "$via" = tcp ] || freeze "$client"
+    restart_ganesha
     kill -CONT "$client"
-    end_put
+    end_client
     check "$via: a server that restarts during put" exits 0 "new: the server has restarted: all is sent again"
     check "$via: nothing is lost" same local "$export/all/new"
+    rm "$export/all/new"
+}
+
+# What is read is there after a restart, too.
+check_restart_in_get() {
+    mv local "$export/all/new"
+    mkfifo pipe
+    "$nfs" cat "$address" "$export/all/new" >pipe &
+    client=$!
+    exec 3<pipe
+    head -c 100000 <&3 >back
+    kill_ganesha
+    start_ganesha >/dev/null 2>&1
+    cat <&3 >>back
+    exec 3<&-
+    end_client
+    check "$via: a server that restarts during cat" exits 0
+    check "$via: all is read" same back "$export/all/new"
+    rm pipe back "$export/all/new"
+}
+
+# begin_get COMMAND...: begins to get the file `long` by that command, and returns once it has opened a file
+# in `got`.
+begin_get() {
+    mkdir got
+    "$@" "$nfs" get "$address" "$export/all/long" got/long 2>"$err" &
+    client=$!
+    until ls -l "/proc/$client/fd" | grep -q '/got/' || has_ended "$client"; do :; done
+}
+
+# The next command sees no /proc, without which a file without a name could not get one.
+without_proc() {
+    exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$@"' sh "$@"
+}
+
+is_left_empty() {
+    [ -z "$(ls -A "$1")" ] && rmdir "$1"
+}
+
+check_interrupt_of_get() {
+    truncate -s 2G "$export/all/long"
+    for signal in 1 2 9 15; do
+        begin_get env --default-signal
+        kill "-$signal" "$client"
+        end_client
+        check "$via: get is ended by signal $signal" exits $((128 + signal))
+        check "$via: and leaves nothing" is_left_empty got
+    done
+    rm "$export/all/long"
+}
+
+check_interrupt_of_named() {
+    if ! (without_proc "$nfs" --help) >/dev/null 2>&1; then
+        skip "$via: get without /proc" "the program does not start without it"
+        return
+    fi
+    truncate -s 2G "$export/all/long"
+    begin_get without_proc
+    check "$via: a file that has a name" [ "$(ls got | wc -l)" = 1 ]
+    kill -TERM "$client"
+    end_client
+    check "$via: get is ended" exits 143 "interrupted"
+    check "$via: and leaves nothing" is_left_empty got
+    mkdir got
+    (without_proc "$nfs" get "$address" "$export/all/large" got/large)
+    check "$via: get without /proc" same got/large "$export/all/large"
+    check "$via: nothing else is there" [ "$(ls -A got)" = large ]
+    rm -r got "$export/all/long"
+}
+
+check_interrupt_of_put() {
+    truncate -s 4G local
+    begin_put
+    kill -TERM "$client"
+    end_client
+    check "$via: put is ended" exits 143 "interrupted"
+    check "$via: and leaves nothing" there_is_no "$export/all/new"
+    : >"$export/all/new"
+    begin_put
+    kill -TERM "$client"
+    end_client
+    check "$via: put over a file says what is left" exits 143 "new: what was there is gone"
     rm "$export/all/new"
 }
 
@@ -216,8 +308,13 @@ check "files" fill_export
 check "NFS-Ganesha, found by rpcbind over TCP and UDP" start_ganesha
 
 check_address tcp://127.0.0.1
-check_death "tcp://127.0.0.1: READ: the other side closed the connection"
+check_interrupt_of_get
+check_interrupt_of_named
+check_interrupt_of_put
+check_death "tcp://127.0.0.1: READ: deadline of 2 s passed"
 check_death_in_put
+check_restart_in_put
+check_restart_in_get
 check_address udp://127.0.0.1
 check_death "udp://127.0.0.1: READ: "
 check_restart_in_put
@@ -256,12 +353,27 @@ check_memfs() {
 }
 check_memfs
 
-for arguments in "" "ls" "fly tcp://127.0.0.1 /" "mv tcp://127.0.0.1 /a" "--as x ls tcp://h /" \
-    "--as 4294967296 ls tcp://h /" "--timeout 0 ls tcp://h /" "--timeout nan ls tcp://h /" "--else ls tcp://h /"; do
+# misused ARGUMENTS TEXT: the text says what is wrong, and a second line where to read on.
+misused() {
     # shellcheck disable=SC2086
-    run "$nfs" $arguments
-    check "misuse: nfs $arguments" exits 2 "nfs --help says more"
-done
+    run "$nfs" $1
+    check "misuse: nfs $1" exits 2 "$2"
+    check "misuse: nfs $1: where help is" [ "$(tail -n 1 "$err")" = "nfs --help says more" ]
+}
+misused "" "nfs: COMMAND: it is missing: one of ls, cat"
+misused "ls" "nfs: ls: it takes ADDRESS PATH"
+misused "ls tcp://127.0.0.1" "nfs: ls: it takes ADDRESS PATH"
+misused "fly tcp://127.0.0.1 /" "nfs: fly: there is no such command, only ls, cat"
+misused "mv tcp://127.0.0.1 /a" "nfs: mv: it takes ADDRESS PATH NEW-PATH"
+misused "get tcp://127.0.0.1 /a b c" "nfs: get: it takes ADDRESS PATH [FILE]"
+misused "ls host /a" "nfs: host: an address is tcp://HOST or udp://HOST"
+misused "ls host:/a /a" "nfs: host:/a: an address is tcp://HOST or udp://HOST"
+misused "ls tcp://127.0.0.1 a" "nfs: a: a path on the server begins with /"
+misused "--as x ls tcp://h /" "nfs: --as: it takes UID or UID:GID"
+misused "--as 4294967296 ls tcp://h /" "nfs: --as: it takes UID or UID:GID"
+misused "--timeout 0 ls tcp://h /" "nfs: --timeout: it takes seconds"
+misused "--timeout nan ls tcp://h /" "nfs: --timeout: it takes seconds"
+misused "--else ls tcp://h /" "unrecognized option '--else'"
 run "$nfs" --help
 check "help" says "cat  ADDRESS PATH" "--as UID[:GID]"
 
