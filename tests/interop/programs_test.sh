@@ -22,12 +22,6 @@ is_start() {
     is_number && [ $(($(cat "$out") - $(sed -n 's/^btime //p' /proc/stat))) -le 2 ]
 }
 
-# It forks, and then registers its versions; the oldest is the last one.
-start_rstatd() {
-    rpc.rstatd
-    until rpcinfo -p 127.0.0.1 | grep -q '^ *100001  *1  *udp'; do :; done
-}
-
 # It answers every version with the bytes of the newest, and NULL twice.
 check_rstatd() {
     run "$client" udp://127.0.0.1 1

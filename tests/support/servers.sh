@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# For scripts that need servers of others, rpcbind and NFS-Ganesha: they are started in namespaces of the
-# script's own, so that nothing of them is seen outside, and they end with it. Only root can do that.
+# For scripts that need servers of others, rpcbind, rpc.rstatd and NFS-Ganesha: they are started in namespaces
+# of the script's own, so that nothing of them is seen outside, and they end with it. Only root can do that.
 #
 #   . servers.sh
 #   is_inside || exit_inside "ganesha.nfsd" sh "$0" "$@"
@@ -60,6 +60,12 @@ make_namespaces() {
 # It goes to the background once it listens.
 start_rpcbind() {
     rpcbind -w
+}
+
+# rpc.rstatd forks, and then registers its versions; the oldest is the last one.
+start_rstatd() {
+    rpc.rstatd
+    until rpcinfo -p 127.0.0.1 | grep -q '^ *100001  *1  *udp'; do :; done
 }
 
 configure_ganesha() {
