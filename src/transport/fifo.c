@@ -25,7 +25,8 @@ typedef struct fifo_client {
     int hold_in; /* and the opposite ones, which are held until the server has its own */
     int hold_out;
     di_fifo_names names;
-    bool is_named; /* the names may be there */
+    bool is_named; /* the names may be there, */
+    pid_t owner;   /* and are those of that process, not of its children */
 } fifo_client;
 
 static void close_end(int *end)
@@ -148,7 +149,7 @@ static ssize_t await_welcome(di_pipes *pipes)
 static void free_client(void *user)
 {
     fifo_client *client = user;
-    if (client->is_named)
+    if (client->is_named && client->owner == getpid())
         di_fifo_names_remove(&client->names);
     di_fifo_names_free(&client->names);
     close_end(&client->inlet);
@@ -198,6 +199,7 @@ static int fifo_connect(const char *path, uint64_t deadline, const di_connect_op
     fifo_client *client = calloc(1, sizeof *client);
     if (!client)
         return DARI_NO_MEMORY;
+    client->owner = getpid();
     client->inlet = client->in = client->out = client->hold_in = client->hold_out = -1;
     int error = begin(client, path, deadline, ret_connection, failure);
     if (error < 0)
