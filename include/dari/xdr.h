@@ -77,7 +77,8 @@ typedef struct dari_fault {
  * "byte 24: entry.name: longer than the interface declares (300, at most 255)". */
 char *dari_fault_text(const dari_fault *fault, char *text, size_t size);
 
-/* Opaque data that encoding left where it is: `size` bytes at `data`, whose place is at `at`. */
+/* Opaque data that lies elsewhere than in its message: `size` bytes at `data`, whose place is at
+ * `at`. Encoding leaves it there; decoding may find it there. */
 typedef struct dari_reference {
     uint8_t *at;
     const uint8_t *data;
@@ -110,7 +111,9 @@ typedef struct dari_decoder {
     uint32_t zero_width_left; /* array elements without bytes that may still come */
     bool borrow;              /* opaque data and spans point into the message, which must live as
                                  long as they are used; otherwise they are copied */
-    dari_fault fault;         /* the first fault */
+    uint32_t referred;        /* references that were met */
+    const dari_references *references; /* opaque data that lies elsewhere, or NULL */
+    dari_fault fault;                  /* the first fault */
 } dari_decoder;
 
 /* Makes an encoder ready, with the default depth. */
@@ -123,6 +126,13 @@ static inline void dari_encoder_init(dari_encoder *encoder)
 /* Makes a decoder of `size` bytes at `message` ready: strict, borrowing, default limits. The arena
  * may be NULL; it is allowed DARI_DECODE_BUDGET_DEFAULT bytes more than it holds. */
 void dari_decoder_init(dari_decoder *decoder, const void *message, size_t size, dari_arena *arena);
+
+/* Tells a decoder that is ready of opaque data that lies elsewhere, and not in its place. Values
+ * point to that as to the rest of the message, all of which must live as long as they are used;
+ * strings and spans are copied from there. The bytes may change at any time. What lies elsewhere
+ * and is read as anything else is a fault (DARI_PROTOCOL), and nothing of the value is to be used.
+ * Allowed where the decoder borrows. */
+void dari_decoder_refer(dari_decoder *decoder, const dari_references *references);
 
 /* Ends decoding: `at` is what the last decode function returned. Returns 0 where the value was read
  * and nothing is left after it, otherwise the error, which is also in the fault. */

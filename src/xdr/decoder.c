@@ -19,8 +19,20 @@ void dari_decoder_init(dari_decoder *decoder, const void *message, size_t size, 
         dari_arena_allow(arena, DARI_DECODE_BUDGET_DEFAULT);
 }
 
+/* So all that may lie elsewhere comes to dari_get_opaque and dari_get_text: what is inline borrows
+ * by itself. */
+void dari_decoder_refer(dari_decoder *decoder, const dari_references *references)
+{
+    decoder->borrow = false;
+    decoder->references = references;
+    decoder->referred = 0;
+}
+
 int dari_decoder_finish(dari_decoder *decoder, const uint8_t *at)
 {
+    if (at && decoder->references && decoder->referred < decoder->references->count)
+        dari_decode_fault(decoder, decoder->references->items[decoder->referred].at, DARI_PROTOCOL,
+                          NULL, 0, 0);
     if (at && at != decoder->end && !(decoder->accept & DARI_ACCEPT_TRAILING))
         dari_decode_fault(decoder, at, DARI_TRAILING, NULL, decoder->end - at, 0);
     return decoder->fault.error;

@@ -80,6 +80,19 @@ bool dari_get_bytes(dari_decoder *decoder, const uint8_t *at, uint8_t *ret_bytes
     return true;
 }
 
+/* Where the `size` bytes whose place is at `at` are. */
+static const uint8_t *find_data(dari_decoder *decoder, const uint8_t *at, uint32_t size)
+{
+    const dari_references *references = decoder->references;
+    if (!references || decoder->referred == references->count)
+        return at;
+    const dari_reference *next = &references->items[decoder->referred];
+    if (next->at != at || next->size != size)
+        return at;
+    decoder->referred++;
+    return next->data;
+}
+
 const uint8_t *dari_get_opaque(dari_decoder *decoder, const uint8_t *at, uint32_t bound,
                                uint32_t following, dari_opaque *ret_value, const char *field)
 {
@@ -90,8 +103,8 @@ const uint8_t *dari_get_opaque(dari_decoder *decoder, const uint8_t *at, uint32_
         return NULL;
     if (!dari_inline_padding_is_zero(end, size) && !(decoder->accept & DARI_ACCEPT_PADDING))
         return dari_decode_fault(decoder, at + size, DARI_PADDING, field, 0, 0);
-    const uint8_t *data = at;
-    if (!decoder->borrow) {
+    const uint8_t *data = find_data(decoder, at, size);
+    if (!decoder->borrow && !decoder->references) {
         uint8_t *copy = take(decoder, at, size, field);
         if (!copy)
             return NULL;
@@ -103,13 +116,14 @@ const uint8_t *dari_get_opaque(dari_decoder *decoder, const uint8_t *at, uint32_
     return end;
 }
 
-/* Whether a zero byte is among `size` ones; copies them to `out`, unless that is NULL. */
+/* Whether a zero byte is among `size` ones; copies them to `out`, unless that is NULL. Of what is
+ * copied the copy counts: the bytes may change. */
 static bool find_zero(char *out, const uint8_t *at, uint32_t size)
 {
     if (size <= DARI_INLINE_MAX)
         return dari_inline_find_zero(out, at, size);
     if (out)
-        memcpy(out, at, size);
+        at = memcpy(out, at, size);
     return memchr(at, 0, size) != NULL;
 }
 
@@ -126,7 +140,7 @@ const uint8_t *dari_get_string(dari_decoder *decoder, const uint8_t *at, uint32_
         return NULL;
     copy[size] = '\0';
     *ret_value = copy;
-    if (find_zero(copy, at, size) && !(decoder->accept & DARI_ACCEPT_NUL))
+    if (find_zero(copy, find_data(decoder, at, size), size) && !(decoder->accept & DARI_ACCEPT_NUL))
         return dari_decode_fault(decoder, at, DARI_NUL, field, 0, 0);
     if (!dari_inline_padding_is_zero(end, size) && !(decoder->accept & DARI_ACCEPT_PADDING))
         return dari_decode_fault(decoder, at + size, DARI_PADDING, field, 0, 0);
@@ -140,8 +154,16 @@ const uint8_t *dari_get_text(dari_decoder *decoder, const uint8_t *at, uint32_t 
     const uint8_t *end = dari_get_opaque(decoder, at, bound, following, &bytes, field);
     if (!end)
         return NULL;
-    if (find_zero(NULL, at + 4, bytes.size) && !(decoder->accept & DARI_ACCEPT_NUL))
+    char *copy = NULL;
+    if (decoder->references && bytes.data != at + 4) {
+        copy = take(decoder, at, bytes.size, field);
+        if (!copy)
+            return NULL;
+    }
+    if (find_zero(copy, bytes.data, bytes.size) && !(decoder->accept & DARI_ACCEPT_NUL))
         return dari_decode_fault(decoder, at + 4, DARI_NUL, field, 0, 0);
+    if (copy)
+        bytes.data = (const uint8_t *)copy;
     ret_value->size = bytes.size;
     ret_value->data = (const char *)bytes.data;
     return end;

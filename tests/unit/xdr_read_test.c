@@ -395,6 +395,95 @@ static void enums_and_booleans_are_tolerated_on_request(void **state)
     assert_int_equal(decoder.fault.error, 0);
 }
 
+/* Three values of one message, the middle one of which lies elsewhere; in its place is red. */
+enum { ELSEWHERE = 300, MESSAGE = 8 + 4 + ELSEWHERE + 8 };
+
+static void begin_referring(xdr_reading *reading, const uint8_t *elsewhere,
+                            dari_references *references)
+{
+    uint8_t message[MESSAGE];
+    memset(message, 0xee, sizeof message);
+    dari_put_opaque(&(dari_encoder){0}, message, (dari_opaque){3, (const uint8_t *)"abc"});
+    dari_put_u32(message + 8, ELSEWHERE);
+    dari_put_opaque(&(dari_encoder){0}, message + 12 + ELSEWHERE,
+                    (dari_opaque){3, (const uint8_t *)"def"});
+    begin(reading, message, sizeof message);
+    *references = (dari_references){1, {{reading->message + 12, elsewhere, ELSEWHERE}}};
+    dari_decoder_refer(&reading->decoder, references);
+}
+
+/* Opaque data is where it is; all else borrows, as without references. */
+static void opaque_data_that_lies_elsewhere(void **state)
+{
+    form = *state;
+    xdr_reading reading;
+    dari_references references;
+    dari_opaque values[3];
+    const uint8_t elsewhere[ELSEWHERE] = {1, 2, 3};
+    begin_referring(&reading, elsewhere, &references);
+    const uint8_t *at = reading.message;
+    for (int i = 0; i < 3; i++) {
+        at = form->get_opaque(&reading.decoder, at, UINT32_MAX, 0, &values[i], "x");
+        assert_non_null(at);
+    }
+    assert_int_equal(dari_decoder_finish(&reading.decoder, at), 0);
+    assert_ptr_equal(values[0].data, reading.message + 4);
+    assert_ptr_equal(values[1].data, elsewhere);
+    assert_int_equal(values[1].size, ELSEWHERE);
+    assert_ptr_equal(values[2].data, reading.message + 12 + ELSEWHERE + 4);
+    assert_int_equal(end(&reading), 0);
+}
+
+/* What has to be checked is copied first. */
+static void strings_that_lie_elsewhere(void **state)
+{
+    form = *state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        xdr_reading reading;
+        dari_references references;
+        char *string = NULL;
+        dari_text text = {0};
+        uint8_t elsewhere[ELSEWHERE];
+        memset(elsewhere, 'a', sizeof elsewhere);
+        elsewhere[ELSEWHERE - 1] = wrong ? 0 : 'z';
+        begin_referring(&reading, elsewhere, &references);
+        const uint8_t *at = reading.message + 8;
+        at = form->get_string(&reading.decoder, at, UINT32_MAX, 0, &string, "x");
+        assert_int_equal(at == NULL, wrong);
+        if (!wrong) {
+            assert_memory_equal(string, elsewhere, ELSEWHERE);
+            assert_int_equal(string[ELSEWHERE], 0);
+        }
+        assert_int_equal(end(&reading), wrong ? DARI_NUL : 0);
+
+        begin_referring(&reading, elsewhere, &references);
+        at = form->get_text(&reading.decoder, reading.message + 8, UINT32_MAX, 0, &text, "x");
+        assert_int_equal(at == NULL, wrong);
+        if (!wrong) {
+            assert_int_equal(text.size, ELSEWHERE);
+            assert_ptr_not_equal(text.data, elsewhere);
+            assert_memory_equal(text.data, elsewhere, ELSEWHERE);
+        }
+        assert_int_equal(end(&reading), wrong ? DARI_NUL : 0);
+    }
+}
+
+/* Read as bytes of a number, or of other lengths, it is a fault, which ending tells. */
+static void what_lies_elsewhere_is_nothing_else(void **state)
+{
+    (void)state;
+    xdr_reading reading;
+    dari_references references;
+    const uint8_t elsewhere[ELSEWHERE] = {0};
+    uint8_t bytes[ELSEWHERE];
+    begin_referring(&reading, elsewhere, &references);
+    assert_true(dari_get_bytes(&reading.decoder, reading.message + 12, bytes, ELSEWHERE, "x"));
+    assert_int_equal(dari_decoder_finish(&reading.decoder, reading.message + MESSAGE),
+                     DARI_PROTOCOL);
+    assert_int_equal(reading.decoder.fault.offset, 12);
+    end(&reading);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +499,9 @@ int main(void)
         cmocka_unit_test(arrays_are_checked_before_memory_is_taken),
         cmocka_unit_test(elements_without_bytes_are_counted),
         cmocka_unit_test(memory_has_a_budget),
+        IN_BOTH_FORMS(opaque_data_that_lies_elsewhere),
+        IN_BOTH_FORMS(strings_that_lie_elsewhere),
+        cmocka_unit_test(what_lies_elsewhere_is_nothing_else),
         IN_BOTH_FORMS(strings_keep_the_budget),
         IN_BOTH_FORMS(no_arena_no_memory),
         cmocka_unit_test(bytes_after_the_value_are_refused),
