@@ -130,6 +130,10 @@ typedef struct dari_client_options {
     uint32_t shm_server_user; /* shm, mq: the user id of whom the server may be, beside this
                                  process's own and root; 0: nobody else */
     enum dari_spin spin;      /* shm: how calls wait */
+    size_t shm_loan_size;     /* shm: bytes of memory for loans (loan.h), up to
+                                 DARI_SHM_LOAN_SIZE_MAX, or DARI_LIMIT; 0: none. The client gets
+                                 what the server grants of it. Connecting waits for the server
+                                 then */
 
     /* Connecting again. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */
@@ -168,7 +172,9 @@ typedef struct dari_client_options {
  *
  * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE, DARI_ERRNO,
  * DARI_NO_MEMORY, DARI_IN_USE (reserved ports; mq: as many clients as there are names for wait to
- * be accepted), DARI_LIMIT (mq: a limit of the system, which the message names), DARI_LAYOUT;
+ * be accepted), DARI_LIMIT (mq: a limit of the system, which the message names; shm_loan_size),
+ * DARI_LAYOUT; with shm_loan_size DARI_CLOSED and DARI_PROTOCOL, of a server that does not answer
+ * as it should;
  * without a port DARI_NOT_REGISTERED (fault.found and fault.allowed of the context are the program
  * and version) and DARI_RPCBIND. */
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client);

@@ -9,6 +9,7 @@
 #include <dari/client.h>
 #include <dari/counters.h>
 #include <dari/error.h>
+#include <dari/loan.h>
 #include <dari/pipe.h>
 #include <dari/server.h>
 #include <dari/spin.h>

@@ -23,7 +23,7 @@ enum dari_error {
     DARI_FORKED = -6,    /* the handle belongs to the parent of this process */
     DARI_GENERATOR = -7, /* the generated code was made for another version of this library */
     DARI_CANCELLED = -8, /* the caller has cancelled the call */
-    DARI_FULL = -9,      /* too much waits to be sent: make progress, and try again */
+    DARI_FULL = -9,      /* too much waits to be sent, or is lent: make progress, and try again */
     DARI_DEADLOCK = -10, /* this thread would wait for what it has to do itself */
 
     /* Finding the other side, and losing it. */

@@ -110,6 +110,15 @@ typedef struct dari_server_options {
                              then DARI_RPCBIND_LOOPBACK */
     uint64_t rpcbind_ns;  /* 0: DARI_RPCBIND_DEADLINE_DEFAULT_NS */
     size_t shm_ring_size; /* 0: DARI_SHM_RING_SIZE_DEFAULT */
+    size_t shm_loan_max;  /* shm: bytes of memory for loans (loan.h) that each client may have, up
+                             to 256 MiB: allocated at once for a client that asks for it; 0: none */
+    bool shm_read_loans;  /* shm: loans are not copied: opaque data of a handler's arguments points
+                             to where the client has them. Strings are copied all the same. For
+                             servers whose clients are trusted to leave what they have lent as it
+                             is until they are answered: it may change while it is read, and after
+                             it was checked. Only the contents of that data may: lengths, and all
+                             other arguments, are copied before they are looked at. Without it a
+                             client can change nothing that has been received */
     enum dari_spin spin;  /* shm: how the loop waits */
     uint32_t log_lines_per_second; /* 0: DARI_LOG_LINES_PER_SECOND_DEFAULT */
     uint64_t tcp_keepalive_ns;     /* tcp://: a connection on which nothing has come for that long

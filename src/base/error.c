@@ -20,7 +20,7 @@ static const error_entry entries[] = {
     {DARI_GENERATOR, "DARI_GENERATOR",
      "the generated code was made for another version of the library; generate it again"},
     {DARI_CANCELLED, "DARI_CANCELLED", "cancelled"},
-    {DARI_FULL, "DARI_FULL", "too much waits to be sent"},
+    {DARI_FULL, "DARI_FULL", "too much waits to be sent, or is lent"},
     {DARI_DEADLOCK, "DARI_DEADLOCK", "this thread would wait for what it has to do itself"},
     {DARI_ADDRESS, "DARI_ADDRESS", "the address cannot be read, or names nothing"},
     {DARI_SCHEME, "DARI_SCHEME", "the address begins with an unknown scheme"},

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 /* The version of what is below, and of the use that transports make of it. */
-#define DI_RING_LAYOUT 1u
+#define DI_RING_LAYOUT 2u
 /* Bytes of a ring: a power of two, at least a page. */
 #define DI_RING_MAX ((size_t)1 << 28)
 

@@ -5,6 +5,8 @@
 
 #include <dari/error.h>
 
+#include <string.h>
+
 _Static_assert(DI_MESSAGE_MAX_MIN >= DI_CALL_HEADER_MAX, "any header fits");
 _Static_assert(DARI_REFERENCES_MAX <= DI_PARTS_MAX, "a transport takes as many");
 
@@ -56,9 +58,12 @@ bool di_channel_withdraw(di_channel *channel, uint64_t committed)
 
 int di_channel_receive(di_channel *channel)
 {
+    di_connection *connection = channel->connection;
     di_channel_done(channel);
     channel->more = true;
-    return channel->connection->ops->receive(channel->connection, channel->want);
+    if (connection->in_place)
+        connection->whole_until = di_record_whole_until(&channel->reader);
+    return connection->ops->receive(connection, channel->want);
 }
 
 /* A transport that keeps boundaries shows one message at a time. */
@@ -69,12 +74,46 @@ static int next_whole(di_channel *channel, di_message *ret_message)
     if (size == 0)
         return 0;
     bool oversized = size > channel->message_max;
-    *ret_message = (di_message){bytes, oversized ? DI_CALL_HEADER_MAX : size, size, oversized};
+    *ret_message = (di_message){
+        .bytes = bytes,
+        .size = oversized ? DI_CALL_HEADER_MAX : size,
+        .whole = size,
+        .oversized = oversized,
+    };
     channel->consume = size;
     /* Datagrams are received one by one. */
     channel->more = !channel->connection->ops->loses_messages;
     channel->shown += size;
     return 1;
+}
+
+/* Whether a part of a message may stay where it is: it looks as an honest peer's does. */
+static bool may_stay(const di_message *message, const di_part *part)
+{
+    size_t offset = (size_t)(part->at - message->bytes);
+    return offset >= DI_CALL_HEADER_MIN + 4 && offset % 4 == 0;
+}
+
+/* Lists what of the message lies elsewhere. What cannot stay there is copied to its place. */
+static void find_elsewhere(di_channel *channel, di_message *message)
+{
+    di_part parts[DI_PLACES_MAX];
+    dari_references *elsewhere = &channel->elsewhere;
+    const di_connection *connection = channel->connection;
+    unsigned count = connection->ops->list_places(connection, message->bytes, message->size, parts,
+                                                  &message->region);
+    elsewhere->count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (may_stay(message, &parts[i]) && elsewhere->count < DARI_REFERENCES_MAX)
+            elsewhere->items[elsewhere->count++] =
+                (dari_reference){parts[i].at, parts[i].data, (uint32_t)parts[i].size};
+        else
+            memcpy(parts[i].at, parts[i].data, parts[i].size);
+    }
+    if (elsewhere->count > 0)
+        message->elsewhere = elsewhere;
+    if (message->elsewhere && dari_get_u32(message->bytes + 4) != DI_CALL)
+        di_message_complete(message);
 }
 
 int di_channel_next(di_channel *channel, di_message *ret_message)
@@ -97,9 +136,26 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
         return 0;
     }
     channel->want = 1;
-    *ret_message =
-        (di_message){record.body, record.size, record.whole, state == DI_RECORD_OVERSIZED};
+    *ret_message = (di_message){
+        .bytes = record.body,
+        .size = record.size,
+        .whole = record.whole,
+        .oversized = state == DI_RECORD_OVERSIZED,
+    };
+    if (channel->connection->places)
+        find_elsewhere(channel, ret_message);
     return 1;
+}
+
+void di_message_complete(di_message *message)
+{
+    if (!message->elsewhere)
+        return;
+    for (uint32_t i = 0; i < message->elsewhere->count; i++) {
+        const dari_reference *one = &message->elsewhere->items[i];
+        memcpy(one->at, one->data, one->size);
+    }
+    message->elsewhere = NULL;
 }
 
 void di_channel_close(di_channel *channel)

@@ -15,13 +15,14 @@
 typedef struct di_channel {
     di_connection *connection;
     di_record_reader reader;
-    size_t consume;     /* bytes of the message that was shown last, still to be consumed */
-    bool more;          /* something may have arrived behind it */
-    size_t want;        /* what the next receive can use */
-    size_t message_max; /* bytes of a message, either way */
-    size_t prefix;      /* bytes before a message that is sent: its record mark, or none */
-    uint64_t committed; /* bytes given to the connection since it began */
-    uint64_t shown;     /* bytes of what was shown, and of what came before it */
+    size_t consume;            /* bytes of the message that was shown last, still to be consumed */
+    bool more;                 /* something may have arrived behind it */
+    size_t want;               /* what the next receive can use */
+    size_t message_max;        /* bytes of a message, either way */
+    size_t prefix;             /* bytes before a message that is sent: its record mark, or none */
+    uint64_t committed;        /* bytes given to the connection since it began */
+    uint64_t shown;            /* bytes of what was shown, and of what came before it */
+    dari_references elsewhere; /* of the message that was shown last */
 } di_channel;
 
 typedef struct di_message {
@@ -29,6 +30,8 @@ typedef struct di_message {
     size_t size;
     size_t whole;   /* bytes of the message, at least */
     bool oversized; /* the message is above message_max, and these bytes are its beginning */
+    dari_references *elsewhere; /* opaque data that lies elsewhere, and not in its place; or NULL */
+    di_region *region;          /* then: where that is */
 } di_message;
 
 /* The smallest message_max: any header fits. */
@@ -150,8 +153,12 @@ static inline size_t di_channel_arrived(const di_channel *channel)
 }
 
 /* Shows the next message that has arrived whole. Returns 1, or 0 where there is none. It stays
- * where it is until the next di_channel_next, done or receive. */
+ * where it is until the next di_channel_next, done or receive. Only of a call may some lie
+ * elsewhere, none of it in the least header that a call can have. */
 int di_channel_next(di_channel *channel, di_message *ret_message);
+
+/* Copies what lies elsewhere to its place. */
+void di_message_complete(di_message *message);
 
 /* The message that was shown is used no more. */
 static inline void di_channel_done(di_channel *channel)

@@ -162,6 +162,7 @@ void di_client_reference_drop(dari_client *client)
         return;
     di_buffer_free(&client->draft);
     di_idempotents_end(&client->idempotents);
+    di_loans_end(&client->loans);
     di_flights_end(client);
     di_resend_free(client);
     di_loop_end(client);

@@ -17,6 +17,7 @@
 #include "loop/counters.h"
 #include "loop/flight.h"
 #include "loop/idempotent.h"
+#include "loop/loan.h"
 #include "loop/reach.h"
 #include "loop/reconnect.h"
 #include "loop/resend.h"
@@ -124,6 +125,7 @@ struct dari_client {
     unsigned engaged; /* threads whose message is in the output of this connection */
     di_reconnect reconnect;
     di_idempotents idempotents;
+    di_loans loans;
     bool held;        /* a thread decodes a reply where it lies */
     int broken;       /* 0, or the error that ended the connection */
     int broken_cause; /* its errno, or 0 */

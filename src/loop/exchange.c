@@ -285,8 +285,12 @@ void di_exchange_commit(dari_exchange *exchange)
     client->writing = false;
     di_exchange_write_header(exchange);
     di_exchange_prioritize(exchange);
+    bool lends = exchange->references.count > 0 && di_loans_lend(exchange);
+    uint32_t lent = client->channel.connection->lent;
     di_channel_commit_references(&client->channel, client->message, client->message_size,
                                  &exchange->references);
+    if (lends && client->channel.connection->lent == lent)
+        di_loans_return(&client->loans, exchange->xid);
 }
 
 void di_exchange_release(dari_exchange *exchange)
@@ -408,6 +412,7 @@ static int send_only(dari_exchange *exchange, di_waiter *waiter)
     }
     uint64_t before = client->channel.committed;
     exchange->xid = client->pending.next_xid++;
+    di_loans_copy(exchange); /* nobody would be told when they have been read */
     di_exchange_commit(exchange);
     uint64_t after = client->channel.committed;
     int error = 0;

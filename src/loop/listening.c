@@ -113,6 +113,9 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
         error = listener->ops->keep_alive(listener, server->tcp_keepalive_ns, failure);
     if (error == 0 && listener->ops->set_rings)
         error = listener->ops->set_rings(listener, server->shm_ring_size, failure);
+    if (error == 0 && listener->ops->set_loans)
+        error = listener->ops->set_loans(listener, server->shm_loan_max, server->shm_read_loans,
+                                         failure);
     if (error == 0)
         error = di_server_take_listener(server, listener, asked, failure);
     if (error < 0)

@@ -118,6 +118,8 @@ void di_request_end(dari_request *request)
     di_session *session = request->session;
     di_hold_release(request->hold);
     request->hold = NULL;
+    di_region_release(request->region);
+    request->region = NULL;
     close_origin(request);
     return_request(server, request);
     atomic_fetch_sub(&session->in_flight, 1);
@@ -163,6 +165,8 @@ int di_request_run(dari_request *request)
     dari_decoder_init(&request->decoder, request->bytes, request->size, NULL);
     request->decoder.arena = &request->arena;
     request->decoder.accept = server->accept;
+    if (request->elsewhere.count > 0)
+        dari_decoder_refer(&request->decoder, &request->elsewhere);
     dari_encoder_init(&request->encoder);
     dari_arena_allow(&request->arena, server->decode_budget);
     int error = enter(request);
@@ -203,6 +207,12 @@ static int copy_message(dari_request *request)
     return 0;
 }
 
+static void hold_region(dari_request *request)
+{
+    if (request->region)
+        di_region_add(request->region);
+}
+
 static int run_in_loop(dari_request *request)
 {
     dari_server *server = request->server;
@@ -210,11 +220,13 @@ static int run_in_loop(dari_request *request)
     request->in_loop = true;
     int result = di_request_run(request);
     if (result != DARI_LATER) {
+        request->region = NULL;
         put_request(server, request);
         return result;
     }
     if (connection->ops->hold)
         request->hold = connection->ops->hold(connection);
+    hold_region(request);
     count(request);
     if (atomic_fetch_sub_explicit(&request->parties, 1, memory_order_acq_rel) == 1)
         di_request_end(request);
@@ -238,6 +250,7 @@ static int start(dari_request *request)
         }
     } else if (elsewhere) {
         request->hold = connection->ops->hold(connection);
+        hold_region(request);
     }
     atomic_store_explicit(&request->parties, 2, memory_order_relaxed);
     if (!elsewhere)
@@ -289,6 +302,13 @@ static int answer_without(dari_server *server, di_session *session, di_origin *o
     return di_answer_header(session, origin, reply, false);
 }
 
+/* The bytes of a message from its beginning on that are there. */
+static size_t sure_size(const di_message *message)
+{
+    return message->elsewhere ? (size_t)(message->elsewhere->items[0].at - message->bytes)
+                              : message->size;
+}
+
 /* Whether there are far more calls in progress than may be. */
 static bool is_beyond(dari_server *server, di_session *session)
 {
@@ -316,8 +336,8 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
         di_channel_sender(&session->channel, &origin.route);
     di_reply_header reply = {.xid = xid};
     di_call_header call;
-    int decoded =
-        di_call_header_decode(message->bytes, message->size, &call, &arguments, &reply.auth_status);
+    int decoded = di_call_header_decode(message->bytes, sure_size(message), &call, &arguments,
+                                        &reply.auth_status);
     if (decoded == DARI_BAD_REPLY)
         return decoded;
     reply.error = check(server, message, decoded, &call, &target, &reply);
@@ -351,6 +371,10 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     request->arguments = arguments;
     request->bytes = message->bytes;
     request->size = message->size;
+    request->elsewhere.count = 0;
+    if (message->elsewhere)
+        request->elsewhere = *message->elsewhere;
+    request->region = message->elsewhere ? message->region : NULL;
     request->message = NULL;
     request->message_size = 0;
     request->error = 0;

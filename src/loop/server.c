@@ -50,6 +50,8 @@ static void take_limits(dari_server *server, const dari_server_options *options)
     LIMIT(shm_ring_size, DARI_SHM_RING_SIZE_DEFAULT);
     LIMIT(log_lines_per_second, DARI_LOG_LINES_PER_SECOND_DEFAULT);
 #undef LIMIT
+    server->shm_loan_max = options->shm_loan_max;
+    server->shm_read_loans = options->shm_read_loans;
 }
 
 int dari_server_create(const dari_server_options *options, dari_server **ret_server)

@@ -146,7 +146,9 @@ struct dari_request {
     dari_arena arena;
     uint8_t *copy; /* memory for a copy of the message, kept */
     size_t copy_room;
-    di_hold *hold;    /* of the message where it came in, or NULL */
+    di_hold *hold;             /* of the message where it came in, or NULL */
+    dari_references elsewhere; /* opaque data of the arguments that lies in a region, */
+    di_region *region;         /* which is held where the call goes on by itself, or NULL */
     uint8_t *message; /* the reply being written, and the output is the thread's; or NULL */
     size_t message_size;
     bool locked; /* then: by session->lock */
@@ -171,6 +173,8 @@ struct dari_server {
     uint64_t first_call_ns;
     uint64_t tcp_keepalive_ns; /* DI_NEVER: none */
     size_t shm_ring_size;
+    size_t shm_loan_max;
+    bool shm_read_loans;
     size_t queued_max;
     uint32_t remembered_max;
     size_t remembered_bytes_max;

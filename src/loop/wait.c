@@ -74,6 +74,7 @@ void di_client_break(dari_client *client, int error, int cause)
     di_reconnect_lost(client, error, client->broken_cause);
     if (client->inlet)
         di_reverse_service_lost(client);
+    di_loans_return_all(&client->loans);
     di_client_wake_all(client);
     if (!client->held)
         di_flights_fail(client, error);
@@ -145,6 +146,8 @@ static int hand_out(dari_client *client, di_waiter *self, const di_message *mess
     if (di_message_peek(message->bytes, message->size, &xid, &type) < 0 || type > DI_REPLY)
         return garbage(client);
     di_pending_call *pending = NULL;
+    if (client->loans.lent && type == DI_REPLY)
+        di_loans_return(&client->loans, xid);
     if (type == DI_REPLY)
         pending = di_pending_match(&client->pending, xid);
     else if (client->service)

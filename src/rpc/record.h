@@ -74,6 +74,15 @@ static inline enum di_record_state di_record_next(di_record_reader *reader, uint
     return DI_RECORD_WHOLE;
 }
 
+/* Where in the stream's unconsumed bytes that end lies before which they will be used where they
+ * are: the end of a record of one fragment that has begun, and is within the limit. 0: nowhere. */
+static inline size_t di_record_whole_until(const di_record_reader *reader)
+{
+    bool stays =
+        reader->in_record && reader->last && !reader->oversized && reader->end == reader->scan;
+    return stays ? reader->scan + reader->left : 0;
+}
+
 /* The parts of the two below for a record of several fragments. */
 size_t di_record_size_of_many(size_t size, size_t fragment_max);
 void di_record_mark_many(uint8_t *room, size_t size, size_t fragment_max);

@@ -6,6 +6,7 @@
 #include "ipc/memory.h"
 #include "transport/failure.h"
 #include "transport/shm_connection.h"
+#include "transport/shm_meeting.h"
 #include "transport/shm_place.h"
 #include "transport/stream.h"
 #include "transport/unix_socket.h"
@@ -19,7 +20,7 @@ typedef struct di_shm_listener {
     di_listener head;
     di_text address;
     di_unix_place place;
-    uint32_t ring_size;
+    di_shm_terms terms;
 } di_shm_listener;
 
 /* The server gets what this process sends: it is this user, or root, or a user that is named. */
@@ -42,11 +43,37 @@ static int told(int error, di_failure *failure)
     return error;
 }
 
+/* Makes the connection. Where memory for loans is wanted, the server is waited for. */
+static int make_client(int socket, uint64_t deadline, size_t loan_size,
+                       di_connection **ret_connection)
+{
+    di_connection *connection;
+    int error = di_shm_create_client(socket, loan_size, &connection);
+    if (error < 0)
+        return error;
+    error = loan_size ? di_shm_await_meeting(connection, deadline) : 0;
+    if (error < 0) {
+        int cause = errno;
+        connection->ops->close(connection);
+        errno = cause;
+        return error;
+    }
+    *ret_connection = connection;
+    return 0;
+}
+
 static int shm_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                        di_connection **ret_connection, di_failure *failure)
 {
     di_text path = {0};
     int socket;
+    size_t loan_size = options ? options->loan_size : 0;
+    if (loan_size > DI_SHM_LOANS_MAX) {
+        *failure = (di_failure){.words = "the memory for loans is too large",
+                                .found = (int64_t)loan_size,
+                                .allowed = (int64_t)DI_SHM_LOANS_MAX};
+        return DARI_LIMIT;
+    }
     int error = di_shm_find_path(rest, false, &path, failure);
     if (error == 0)
         error = di_unix_connect(path.data, deadline, &socket, failure);
@@ -58,7 +85,7 @@ static int shm_connect(const char *rest, uint64_t deadline, const di_connect_opt
         close(socket);
         return error;
     }
-    return told(di_shm_create_client(socket, ret_connection), failure);
+    return told(make_client(socket, deadline, loan_size, ret_connection), failure);
 }
 
 /* What a connection needs beside its socket: a descriptor of the other process, and, for a moment,
@@ -89,7 +116,7 @@ static int shm_accept(di_listener *base, di_connection **ret_connection)
     int result = accept_socket(base->descriptor, &socket);
     if (result != DI_MOVED)
         return result;
-    int error = di_shm_create_server(socket, listener->ring_size, ret_connection);
+    int error = di_shm_create_server(socket, &listener->terms, ret_connection);
     return error < 0 ? error : DI_MOVED;
 }
 
@@ -100,11 +127,12 @@ static const char *shm_address(const di_listener *listener)
 
 /* Makes such memory once: what stands against that is known at once, and not by the first client.
  */
-static int try_memory(size_t ring_size, di_failure *failure)
+static int try_memory(const di_shm_terms *terms, di_failure *failure)
 {
     const char *words = NULL;
     int descriptor;
-    int error = di_memory_create(di_memory_page() + 2 * ring_size, &descriptor, &words);
+    size_t size = di_memory_page() + 2 * (size_t)terms->ring_size + terms->loans_max;
+    int error = di_memory_create(size, &descriptor, &words);
     if (error < 0) {
         *failure = (di_failure){.system_error = errno, .words = words};
         return error;
@@ -125,8 +153,22 @@ static int shm_set_rings(di_listener *base, size_t size, di_failure *failure)
     size_t power = di_memory_page();
     while (power < size)
         power *= 2;
-    listener->ring_size = (uint32_t)power;
-    return try_memory(power, failure);
+    listener->terms.ring_size = (uint32_t)power;
+    return try_memory(&listener->terms, failure);
+}
+
+static int shm_set_loans(di_listener *base, size_t most, bool in_place, di_failure *failure)
+{
+    di_shm_listener *listener = (di_shm_listener *)base;
+    if (most > DI_SHM_LOANS_MAX) {
+        *failure = (di_failure){.words = "the memory for loans is too large",
+                                .found = (int64_t)most,
+                                .allowed = (int64_t)DI_SHM_LOANS_MAX};
+        return DARI_LIMIT;
+    }
+    listener->terms.loans_max = most;
+    listener->terms.in_place = in_place;
+    return most ? try_memory(&listener->terms, failure) : 0;
 }
 
 static void shm_close_listener(di_listener *base)
@@ -141,6 +183,7 @@ static const di_listener_ops shm_listener_ops = {
     .accept = shm_accept,
     .address = shm_address,
     .set_rings = shm_set_rings,
+    .set_loans = shm_set_loans,
     .close = shm_close_listener,
 };
 
@@ -166,7 +209,7 @@ static int shm_listen(const char *rest, di_listener **ret_listener, di_failure *
     if (!listener)
         return DARI_NO_MEMORY;
     listener->head = (di_listener){.ops = &shm_listener_ops, .descriptor = -1};
-    listener->ring_size = (uint32_t)DI_SHM_RING_SIZE;
+    listener->terms.ring_size = (uint32_t)DI_SHM_RING_SIZE;
     int error = start(listener, rest, failure);
     if (error < 0) {
         shm_close_listener(&listener->head);

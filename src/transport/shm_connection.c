@@ -5,6 +5,7 @@
 #include "transport/inbound.h"
 #include "transport/parts.h"
 #include "transport/peer_process.h"
+#include "transport/shm_loans.h"
 #include "transport/shm_meeting.h"
 #include "transport/unix_socket.h"
 
@@ -32,12 +33,14 @@ typedef struct di_shm {
     di_connection head;
     bool serves;
     pid_t owner;        /* the process of this side: its children inherit this, and say nothing */
-    uint32_t ring_size; /* that a server makes */
+    di_shm_terms terms; /* a server's */
+    size_t loan_size;   /* that a client wants */
     uint64_t started;   /* what this side says of its start */
     di_peer_process process; /* the other side's */
     di_shm_heard heard;
     int refused; /* an error of the meeting that receive has to tell, or 0 */
     di_shm_memory memory;
+    di_shm_loans *loans; /* NULL: there is no memory for them */
 
     /* Sending. */
     di_ring_writer writer;
@@ -139,8 +142,8 @@ static void count_progress(di_shm *shm)
         atomic_store_explicit(&shm->idle_wakes, 0, memory_order_relaxed);
 }
 
-/* The memory is there. */
-static void open_rings(di_shm *shm)
+/* The memory is there. Returns 0 or DARI_NO_MEMORY. */
+static int open_rings(di_shm *shm)
 {
     const di_shm_memory *memory = &shm->memory;
     di_ring_control *to_server = &memory->controls[0], *to_client = &memory->controls[1];
@@ -151,7 +154,14 @@ static void open_rings(di_shm *shm)
         di_ring_writer_init(&shm->writer, to_server, memory->to_server, memory->to_server_size);
         di_ring_reader_init(&shm->reader, to_client, memory->to_client, memory->to_client_size);
     }
+    if (memory->loans) {
+        shm->loans = di_shm_loans_create(memory->loans, memory->lending);
+        if (!shm->loans)
+            return DARI_NO_MEMORY;
+        shm->head.in_place = shm->serves && shm->terms.in_place;
+    }
     atomic_store_explicit(&shm->open, true, memory_order_release);
+    return 0;
 }
 
 /* Goes on with the meeting. Returns DI_MOVED once the rings are there, DI_BLOCKED or an error. */
@@ -160,18 +170,20 @@ static int meet(di_shm *shm)
     int socket = di_connection_descriptor(&shm->head);
     uint64_t started;
     int result = shm->serves ? di_shm_hear_hello(socket, &shm->heard, &started)
-                             : di_shm_hear_offer(socket, &shm->heard, &started, &shm->memory);
+                             : di_shm_hear_offer(socket, &shm->heard, shm->loan_size, &started,
+                                                 &shm->memory);
     if (result != DI_MOVED)
         return result;
     /* The process that was found by its number is another one. */
     if (shm->process.by_number && started && shm->process.started &&
         started != shm->process.started)
         return DARI_CLOSED;
-    int error = shm->serves ? di_shm_offer(socket, shm->ring_size, shm->started, &shm->memory) : 0;
-    if (error < 0)
-        return error;
-    open_rings(shm);
-    return DI_MOVED;
+    int error = shm->serves ? di_shm_offer(socket, &shm->heard, shm->terms.ring_size,
+                                           shm->terms.loans_max, shm->started, &shm->memory)
+                            : 0;
+    if (error == 0)
+        error = open_rings(shm);
+    return error < 0 ? error : DI_MOVED;
 }
 
 static int shm_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
@@ -242,12 +254,27 @@ static int push(di_shm *shm, const uint8_t *bytes, size_t size)
     return (int)size;
 }
 
-/* Moves pieces into the ring as far as there is room. Returns how many bytes. */
+/* Puts a reference to a part in the ring, if it is a loan. Returns whether it has. */
+static bool lend(di_shm *shm, const uint8_t *data, size_t size)
+{
+    if (!shm->loans || shm->serves || shm->failed)
+        return false;
+    int lent = di_shm_lend(shm->loans, &shm->writer, data, size);
+    if (lent < 0)
+        shm->failed = lent;
+    shm->head.lent += lent > 0;
+    return lent > 0;
+}
+
+/* Moves pieces, of which every second one is a part, into the ring as far as there is room. Returns
+ * how many bytes. */
 static size_t push_pieces(di_shm *shm, const struct iovec *pieces, size_t count)
 {
     size_t sent = 0;
     for (size_t i = 0; i < count; i++) {
         size_t done = 0;
+        if (i % 2 == 1 && lend(shm, pieces[i].iov_base, pieces[i].iov_len))
+            done = pieces[i].iov_len;
         while (done < pieces[i].iov_len) {
             int more = push(shm, (uint8_t *)pieces[i].iov_base + done, pieces[i].iov_len - done);
             if (more < 0)
@@ -262,13 +289,35 @@ static size_t push_pieces(di_shm *shm, const struct iovec *pieces, size_t count)
     return sent;
 }
 
+/* Writes a message, which lies in the room but for its parts, into the ring: those that are lent
+ * leave a gap, over which the rest moves. */
+static void write_parts(di_shm *shm, size_t size, const di_part *parts, size_t count)
+{
+    di_ring_writer *writer = &shm->writer;
+    uint8_t *to = di_ring_room(writer); /* one address after the other, also behind the end */
+    uint8_t *at = to, *end = at + size;
+    for (size_t i = 0; i < count; i++) {
+        size_t before = (size_t)(parts[i].at - at), there = 1;
+        memmove(to, at, before);
+        di_ring_write(writer, (uint32_t)before);
+        if (!lend(shm, parts[i].data, parts[i].size)) {
+            there = parts[i].size;
+            memcpy(to + before, parts[i].data, there);
+            di_ring_write(writer, (uint32_t)there);
+        }
+        to += before + there;
+        at = parts[i].at + parts[i].size;
+    }
+    memmove(to, at, (size_t)(end - at));
+    di_ring_write(writer, (uint32_t)(end - at));
+}
+
 static void shm_commit_parts(di_connection *connection, size_t size, const di_part *parts,
                              size_t count)
 {
     di_shm *shm = (di_shm *)connection;
     if (shm->in_ring) {
-        di_parts_write(di_ring_room(&shm->writer), parts, count);
-        di_ring_write(&shm->writer, (uint32_t)size);
+        write_parts(shm, size, parts, count);
         publish(shm);
         return;
     }
@@ -293,8 +342,14 @@ static size_t shm_unsent(const di_connection *connection)
 {
     const di_shm *shm = (const di_shm *)connection;
     size_t in_ring = 0;
-    if (is_open(shm))
-        in_ring = has_left(shm) ? di_ring_unread(&shm->writer) : di_ring_unpublished(&shm->writer);
+    if (is_open(shm) && has_left(shm)) {
+        in_ring = di_ring_unread(&shm->writer);
+        if (shm->loans)
+            in_ring +=
+                (size_t)di_lender_lent(&shm->loans->lender, shm->writer.tail - (uint32_t)in_ring);
+    } else if (is_open(shm)) {
+        in_ring = di_ring_unpublished(&shm->writer);
+    }
     return in_ring + di_buffer_size(&shm->out);
 }
 
@@ -304,7 +359,9 @@ static void shm_withdraw(di_connection *connection, size_t size)
     size_t last = di_buffer_size(&shm->out) < size ? di_buffer_size(&shm->out) : size;
     if (last)
         di_buffer_withdraw(&shm->out, last);
-    if (size > last)
+    if (size > last && shm->loans)
+        di_lender_withdraw(&shm->loans->lender, &shm->writer, size - last);
+    else if (size > last)
         di_ring_withdraw(&shm->writer, (uint32_t)(size - last));
     if (di_buffer_size(&shm->out) == 0)
         atomic_store_explicit(&shm->blocked, false, memory_order_relaxed);
@@ -419,6 +476,45 @@ static int look_for_bytes(di_shm *shm, uint32_t *ret_size)
     return error < 0 ? error : di_ring_look_for_bytes(&shm->reader, ret_size);
 }
 
+/* Moves bytes out of the ring, as far as there is room for them. */
+static int take_bytes(di_shm *shm, uint32_t size, size_t want)
+{
+    int error = di_inbound_make_room(&shm->in, want);
+    if (error < 0)
+        return error;
+    di_buffer *in = &shm->in.buffer;
+    if (size > di_buffer_room(in))
+        size = (uint32_t)di_buffer_room(in);
+    while (size > 0) {
+        uint32_t piece = size < PIECE_MAX ? size : PIECE_MAX;
+        memcpy(in->data + in->end, di_ring_bytes(&shm->reader), piece);
+        di_buffer_commit(in, piece);
+        if (di_ring_read(&shm->reader, piece))
+            wake(shm);
+        size -= piece;
+    }
+    return DI_MOVED;
+}
+
+/* The same for bytes among which there may be references. */
+static int take_loans(di_shm *shm, uint32_t size, size_t want)
+{
+    uint32_t before;
+    int found = di_shm_find_reference(shm->loans, &shm->reader, size, &before);
+    if (found < 0)
+        return found;
+    if (found == 0)
+        return take_bytes(shm, size, want);
+    if (before > 0)
+        return take_bytes(shm, before, want);
+    int put =
+        di_shm_put_loan(shm->loans, &shm->in, want, shm->head.in_place ? shm->head.whole_until : 0);
+    if (put > 0 && di_ring_read(&shm->reader, 1))
+        wake(shm);
+    shm->head.places = shm->loans->count;
+    return put < 0 ? put : DI_MOVED;
+}
+
 static int shm_receive(di_connection *connection, size_t want)
 {
     di_shm *shm = (di_shm *)connection;
@@ -435,20 +531,10 @@ static int shm_receive(di_connection *connection, size_t want)
         return error;
     if (size == 0)
         return is_gone(shm) ? DARI_CLOSED : DI_BLOCKED;
-    error = di_inbound_make_room(&shm->in, want);
-    if (error < 0)
-        return error;
-    di_buffer *in = &shm->in.buffer;
-    if (size > di_buffer_room(in))
-        size = (uint32_t)di_buffer_room(in);
-    while (size > 0) {
-        uint32_t piece = size < PIECE_MAX ? size : PIECE_MAX;
-        memcpy(in->data + in->end, di_ring_bytes(&shm->reader), piece);
-        di_buffer_commit(in, piece);
-        if (di_ring_read(&shm->reader, piece))
-            wake(shm);
-        size -= piece;
-    }
+    int moved =
+        shm->loans && shm->serves ? take_loans(shm, size, want) : take_bytes(shm, size, want);
+    if (moved < 0)
+        return moved;
     count_progress(shm);
     return DI_MOVED;
 }
@@ -462,6 +548,8 @@ static uint8_t *shm_peek(const di_connection *connection, size_t *ret_size)
 static void shm_consume(di_connection *connection, size_t size)
 {
     di_shm *shm = (di_shm *)connection;
+    if (connection->in_place)
+        connection->places = di_shm_forget_places(shm->loans, size);
     if (!di_inbound_empty(&shm->in, size))
         di_inbound_consume(&shm->in, size);
 }
@@ -474,6 +562,22 @@ static di_hold *shm_hold(di_connection *connection)
 static void shm_lend(di_connection *connection, di_hold *memory)
 {
     di_inbound_lend(&((di_shm *)connection)->in, memory);
+}
+
+static di_region *shm_loans(const di_connection *connection)
+{
+    const di_shm *shm = (const di_shm *)connection;
+    return is_open(shm) && !shm->serves ? shm->memory.loans : NULL;
+}
+
+static unsigned shm_list_places(const di_connection *connection, const uint8_t *from, size_t size,
+                                di_part *ret_parts, di_region **ret_region)
+{
+    const di_shm *shm = (const di_shm *)connection;
+    size_t there;
+    uint8_t *bytes = di_buffer_peek(&shm->in.buffer, &there);
+    *ret_region = shm->loans->region;
+    return di_shm_list_places(shm->loans, bytes, from, size, ret_parts);
 }
 
 static void shm_use_pool(di_connection *connection, di_pool *pool, bool keeps)
@@ -554,6 +658,7 @@ static void shm_close(di_connection *connection)
     if (shm->heard.descriptor >= 0)
         close(shm->heard.descriptor);
     di_shm_memory_end(&shm->memory);
+    free(shm->loans);
     di_buffer_free(&shm->out);
     di_inbound_end(&shm->in);
     free(shm);
@@ -573,6 +678,8 @@ static const di_connection_ops shm_ops = {
     .consume = shm_consume,
     .hold = shm_hold,
     .lend = shm_lend,
+    .loans = shm_loans,
+    .list_places = shm_list_places,
     .use_pool = shm_use_pool,
     .peer = shm_peer,
     .ready = shm_ready,
@@ -618,13 +725,14 @@ static int create(int socket, bool serves, di_shm **ret_shm)
     return 0;
 }
 
-int di_shm_create_client(int socket, di_connection **ret_connection)
+int di_shm_create_client(int socket, size_t loan_size, di_connection **ret_connection)
 {
     di_shm *shm;
     int error = create(socket, false, &shm);
     if (error < 0)
         return error;
-    error = di_shm_say_hello(socket, shm->started);
+    shm->loan_size = loan_size;
+    error = di_shm_say_hello(socket, shm->started, loan_size);
     if (error == DARI_CLOSED) {
         set_gone(shm);
     } else if (error < 0) {
@@ -639,13 +747,13 @@ int di_shm_create_client(int socket, di_connection **ret_connection)
 
 /* Mostly the client's hello is there already, and the rings are made at once: what the system does
  * not have for them, a listener has to know. */
-int di_shm_create_server(int socket, uint32_t ring_size, di_connection **ret_connection)
+int di_shm_create_server(int socket, const di_shm_terms *terms, di_connection **ret_connection)
 {
     di_shm *shm;
     int error = create(socket, true, &shm);
     if (error < 0)
         return error;
-    shm->ring_size = ring_size;
+    shm->terms = *terms;
     int met = meet(shm);
     if (met == DARI_LAYOUT || met == DARI_PROTOCOL || met == DARI_CLOSED) {
         shm->refused = met;
@@ -658,4 +766,22 @@ int di_shm_create_server(int socket, uint32_t ring_size, di_connection **ret_con
     }
     *ret_connection = &shm->head;
     return 0;
+}
+
+int di_shm_await_meeting(di_connection *connection, uint64_t deadline)
+{
+    const di_shm *shm = (const di_shm *)connection;
+    for (;;) {
+        int moved = connection->ops->receive(connection, 1);
+        if (is_open(shm) || moved < 0)
+            return moved < 0 ? moved : 0;
+        struct pollfd watches[DI_WATCHES_MAX];
+        for (unsigned i = 0; i < connection->watch_count; i++)
+            watches[i] = (struct pollfd){connection->watches[i].descriptor, POLLIN, 0};
+        int ready = poll(watches, connection->watch_count, di_poll_timeout(deadline));
+        if (ready < 0 && errno != EINTR)
+            return DARI_ERRNO;
+        if (ready == 0 && di_now() >= deadline)
+            return DARI_DEADLINE;
+    }
 }

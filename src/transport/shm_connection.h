@@ -8,8 +8,8 @@
  *
  * Messages are written in the ring itself where nothing waits before them and there is room;
  * otherwise in a buffer, whose contents follow in pieces as room comes. What arrives is copied out
- * of the ring once, and read then: the other side may change its memory at any time. See
- * transport.h for threads. */
+ * of the ring once, and read then: the other side may change its memory at any time. Of loans
+ * (shm_loans.h) only references go through the ring. See transport.h for threads. */
 #ifndef DI_TRANSPORT_SHM_CONNECTION_H
 #define DI_TRANSPORT_SHM_CONNECTION_H
 
@@ -19,11 +19,21 @@
  * an honest peer are never more than a few. */
 #define DI_SHM_IDLE_WAKES_MAX 1000u
 
+/* What a server makes for a client. */
+typedef struct di_shm_terms {
+    uint32_t ring_size; /* a power of two that is valid */
+    size_t loans_max;   /* bytes for loans that a client may have; 0: none */
+    bool in_place;      /* loans are read where they lie */
+} di_shm_terms;
+
 /* Makes the side of a client or server of a non-blocking unix socket, which is closed on failure. A
- * server makes rings of `ring_size` bytes, a power of two that is valid. Nothing waits: the meeting
+ * client wants `loan_size` bytes for loans, at most DI_SHM_LOANS_MAX. Nothing waits: the meeting
  * goes on in receive, which tells of its errors, and what is committed before waits for it.
  * Errors: DARI_NO_MEMORY, DARI_LIMIT, DARI_ERRNO. */
-int di_shm_create_client(int socket, di_connection **ret_connection);
-int di_shm_create_server(int socket, uint32_t ring_size, di_connection **ret_connection);
+int di_shm_create_client(int socket, size_t loan_size, di_connection **ret_connection);
+int di_shm_create_server(int socket, const di_shm_terms *terms, di_connection **ret_connection);
+
+/* Waits until the meeting of a client is over. Returns 0, DARI_DEADLINE, or what receive tells. */
+int di_shm_await_meeting(di_connection *connection, uint64_t deadline);
 
 #endif

@@ -16,12 +16,20 @@ enum {
     WORD_MAGIC = 0,
     WORD_LAYOUT = 1,
     WORD_STARTED = 2, /* two of them */
-    HELLO_WORDS = 4,
+    WORD_WANTED = 4,  /* bytes for loans */
+    HELLO_WORDS = 6,
     WORD_STATUS = 4,
     WORD_TO_SERVER = 5, /* the sizes of the rings */
     WORD_TO_CLIENT = 6,
+    WORD_LOANS = 7, /* bytes for loans, whole pages */
     OFFER_WORDS = 8
 };
+
+/* The rings' words come first in the first page, the slots of loans behind them. */
+#define LENDING_AT ((size_t)1024)
+
+_Static_assert(2 * sizeof(di_ring_control) <= LENDING_AT, "one behind the other");
+_Static_assert(LENDING_AT + sizeof(di_lending_control) <= 4096, "in the smallest page");
 
 /* The status of an offer. */
 enum { OFFERED = 0, NOTHING_TO_OFFER = 1 };
@@ -71,9 +79,9 @@ static int say(int socket, const uint32_t *words, size_t count, int descriptor)
     return (size_t)sent == piece.iov_len ? 0 : DARI_CLOSED;
 }
 
-int di_shm_say_hello(int socket, uint64_t started)
+int di_shm_say_hello(int socket, uint64_t started, size_t loans)
 {
-    uint32_t words[HELLO_WORDS] = {0};
+    uint32_t words[HELLO_WORDS] = {[WORD_WANTED] = (uint32_t)loans};
     write_head(words, started);
     return say(socket, words, HELLO_WORDS, -1);
 }
@@ -163,6 +171,28 @@ int di_shm_hear_hello(int socket, di_shm_heard *heard, uint64_t *ret_started)
     return result == DI_MOVED && heard->descriptor >= 0 ? DARI_PROTOCOL : result;
 }
 
+/* Where the memory for loans begins. */
+static size_t loans_at(const di_shm_memory *memory)
+{
+    return di_memory_page() + memory->to_server_size + memory->to_client_size;
+}
+
+static int map_loans(int descriptor, bool serves, di_shm_memory *memory)
+{
+    void *loans;
+    if (memory->loans_size == 0)
+        return 0;
+    int error =
+        di_memory_map(descriptor, loans_at(memory), memory->loans_size, false, !serves, &loans);
+    if (error < 0)
+        return error;
+    memory->loans = di_region_create(loans, memory->loans_size);
+    if (memory->loans)
+        return 0;
+    di_memory_unmap(loans, memory->loans_size, false);
+    return DARI_NO_MEMORY;
+}
+
 /* Maps what the descriptor is of. Each side can write only where it writes. */
 static int map(int descriptor, bool serves, di_shm_memory *memory)
 {
@@ -172,11 +202,14 @@ static int map(int descriptor, bool serves, di_shm_memory *memory)
     if (error < 0)
         return error;
     memory->controls = controls;
+    memory->lending = (di_lending_control *)(void *)((uint8_t *)controls + LENDING_AT);
     error =
         di_memory_map(descriptor, page, memory->to_server_size, true, !serves, &memory->to_server);
     if (error == 0)
         error = di_memory_map(descriptor, page + memory->to_server_size, memory->to_client_size,
                               true, serves, &memory->to_client);
+    if (error == 0)
+        error = map_loans(descriptor, serves, memory);
     if (error < 0) {
         int cause = errno;
         di_shm_memory_end(memory);
@@ -187,15 +220,34 @@ static int map(int descriptor, bool serves, di_shm_memory *memory)
 
 static size_t whole_size(const di_shm_memory *memory)
 {
-    return di_memory_page() + memory->to_server_size + memory->to_client_size;
+    return loans_at(memory) + memory->loans_size;
 }
 
-int di_shm_offer(int socket, uint32_t ring_size, uint64_t started, di_shm_memory *ret_memory)
+/* Whole pages of at least that many bytes. */
+static size_t whole_pages(size_t size)
 {
-    di_shm_memory memory = {.to_server_size = ring_size, .to_client_size = ring_size};
+    size_t page = di_memory_page();
+    return (size + page - 1) / page * page;
+}
+
+/* The memory for loans that a client gets: what it wants, or what it may have. */
+static uint32_t grant(size_t wanted, size_t most)
+{
+    if (most > DI_SHM_LOANS_MAX)
+        most = DI_SHM_LOANS_MAX;
+    return (uint32_t)whole_pages(wanted < most ? wanted : most);
+}
+
+int di_shm_offer(int socket, const di_shm_heard *hello, uint32_t ring_size, size_t loans_max,
+                 uint64_t started, di_shm_memory *ret_memory)
+{
+    di_shm_memory memory = {.to_server_size = ring_size,
+                            .to_client_size = ring_size,
+                            .loans_size = grant(hello->words[WORD_WANTED], loans_max)};
     uint32_t words[OFFER_WORDS] = {[WORD_STATUS] = OFFERED,
                                    [WORD_TO_SERVER] = memory.to_server_size,
-                                   [WORD_TO_CLIENT] = memory.to_client_size};
+                                   [WORD_TO_CLIENT] = memory.to_client_size,
+                                   [WORD_LOANS] = memory.loans_size};
     int descriptor = -1;
     const char *what;
     int error = di_memory_create(whole_size(&memory), &descriptor, &what);
@@ -224,15 +276,17 @@ static bool is_ring_size(uint32_t size)
 }
 
 /* Examines and maps what was offered. */
-static int take_offer(const di_shm_heard *heard, di_shm_memory *ret_memory)
+static int take_offer(const di_shm_heard *heard, size_t loans, di_shm_memory *ret_memory)
 {
     di_shm_memory memory = {.to_server_size = heard->words[WORD_TO_SERVER],
-                            .to_client_size = heard->words[WORD_TO_CLIENT]};
+                            .to_client_size = heard->words[WORD_TO_CLIENT],
+                            .loans_size = heard->words[WORD_LOANS]};
     const char *wrong;
     if (heard->words[WORD_STATUS] == NOTHING_TO_OFFER)
         return DARI_CLOSED;
     if (heard->words[WORD_STATUS] != OFFERED || heard->descriptor < 0 ||
-        !is_ring_size(memory.to_server_size) || !is_ring_size(memory.to_client_size))
+        !is_ring_size(memory.to_server_size) || !is_ring_size(memory.to_client_size) ||
+        memory.loans_size > whole_pages(loans) || memory.loans_size % di_memory_page() != 0)
         return DARI_PROTOCOL;
     int error = di_memory_check(heard->descriptor, whole_size(&memory), &wrong);
     if (error == 0)
@@ -242,13 +296,13 @@ static int take_offer(const di_shm_heard *heard, di_shm_memory *ret_memory)
     return error;
 }
 
-int di_shm_hear_offer(int socket, di_shm_heard *heard, uint64_t *ret_started,
+int di_shm_hear_offer(int socket, di_shm_heard *heard, size_t loans, uint64_t *ret_started,
                       di_shm_memory *ret_memory)
 {
     int result = hear(socket, heard, OFFER_WORDS, ret_started);
     if (result != DI_MOVED)
         return result;
-    int error = take_offer(heard, ret_memory);
+    int error = take_offer(heard, loans, ret_memory);
     int cause = errno;
     if (heard->descriptor >= 0)
         close(heard->descriptor);
@@ -262,5 +316,6 @@ void di_shm_memory_end(di_shm_memory *memory)
     di_memory_unmap(memory->controls, di_memory_page(), false);
     di_memory_unmap(memory->to_server, memory->to_server_size, true);
     di_memory_unmap(memory->to_client, memory->to_client_size, true);
+    di_region_release(memory->loans);
     *memory = (di_shm_memory){0};
 }

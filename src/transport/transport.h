@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/hold.h"
+#include "base/region.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -49,6 +50,8 @@ typedef struct di_part {
 } di_part;
 
 #define DI_PARTS_MAX 4u
+/* Parts of what peek shows that may lie elsewhere. */
+#define DI_PLACES_MAX 16u
 
 /* What came of receive and flush. */
 enum di_progress {
@@ -123,6 +126,16 @@ typedef struct di_connection_ops {
     void (*direct)(di_connection *connection, const di_route *route);
     void (*route_peer)(const di_route *route, di_peer *ret_peer);
 
+    /* Loans, NULL where the scheme knows none. The memory of this side of which parts that are
+     * committed go by reference, as head.lent counts; NULL: there is none. */
+    di_region *(*loans)(const di_connection *connection);
+    /* Of a connection with head.in_place: which parts of the `size` bytes at `from`, which peek
+     * shows, lie elsewhere, at most DI_PLACES_MAX, in order, and nothing in their places. The bytes
+     * may change at any time; they stay as long as somebody holds `ret_region`, the connection
+     * itself too. Returns how many. */
+    unsigned (*list_places)(const di_connection *connection, const uint8_t *from, size_t size,
+                            di_part *ret_parts, di_region **ret_region);
+
     /* From now on memory comes from the pool, and none is kept while nothing travels, or, if it
      * `keeps`, only little. The pool lives as long as the connection and what was held of it.
      * Before anything else; and whenever that changes, by the thread that sends and receives. */
@@ -155,7 +168,12 @@ struct di_connection {
     const di_connection_ops *ops;
     unsigned watch_count; /* 0: it is passed on by somebody else */
     di_watch watches[DI_WATCHES_MAX];
-    void *owner; /* for whom the listener looks that hands it out; NULL at first */
+    void *owner;        /* for whom the listener looks that hands it out; NULL at first */
+    uint32_t lent;      /* parts that went by reference */
+    bool in_place;      /* parts of what is received may be left where they are, */
+    size_t whole_until; /* before that offset from what peek shows on: what comes there is used
+                           where receive puts it. Set before receive */
+    unsigned places;    /* such parts that were received and not consumed */
 };
 
 /* The head of a connection that is one socket. */
@@ -192,6 +210,10 @@ typedef struct di_listener_ops {
     /* Gives the connections accepted from now on rings of at least that many bytes each way.
      * Returns 0 or an error. NULL where the scheme has none. */
     int (*set_rings)(di_listener *listener, size_t size, di_failure *ret_failure);
+    /* Grants the clients of the connections accepted from now on up to `most` bytes of memory for
+     * loans, which are read where they lie if `in_place`. Returns 0 or an error. NULL where the
+     * scheme has none. */
+    int (*set_loans)(di_listener *listener, size_t most, bool in_place, di_failure *ret_failure);
     void (*close)(di_listener *listener);
 } di_listener_ops;
 
@@ -219,6 +241,7 @@ typedef struct di_connect_options {
     uint64_t keepalive_ns;    /* of silence before the peer is probed; 0: never */
     uint64_t user_timeout_ns; /* for what is sent to be acknowledged; 0: the system's own */
     uint32_t server_user;     /* of whom the server may be, beside this user and root */
+    size_t loan_size;         /* bytes of memory for loans */
     bool exec_allowed;        /* programs may be started, */
     bool exec_keeps_standard; /* with their standard input and output left alone; */
     uint64_t exec_grace_ns;   /* the time for one to end by itself */

@@ -186,7 +186,26 @@
     X(the_largest_auth_sys)                    \
     X(auth_sys_over_its_limits)                \
     X(no_auth_sys_unless_asked_for)            \
-    X(auth_sys_of_this_process)
+    X(auth_sys_of_this_process)                \
+    X(loans_are_read)                          \
+    X(loans_are_copied)                        \
+    X(loans_for_workers)                       \
+    X(loans_answered_later)                    \
+    X(loans_among_other_data)                  \
+    X(loans_among_other_data_copied)           \
+    X(loans_within_a_large_ring)               \
+    X(loans_that_are_none)                     \
+    X(loans_run_out)                           \
+    X(loans_that_are_not_granted)              \
+    X(loans_that_are_granted_in_part)          \
+    X(loans_of_calls_without_answer)           \
+    X(loans_over_a_new_connection)             \
+    X(loans_of_a_client_that_goes)             \
+    X(loans_to_a_server_that_goes)             \
+    X(loans_of_other_calls)                    \
+    X(loans_in_flight)                         \
+    X(loans_of_threads)                        \
+    X(loans_of_a_parent)
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
@@ -346,7 +365,24 @@
     X(the_largest_auth_sys)                \
     X(auth_sys_over_its_limits)            \
     X(no_auth_sys_unless_asked_for)        \
-    X(auth_sys_of_this_process)
+    X(auth_sys_of_this_process)            \
+    X(loans_are_read)                      \
+    X(loans_are_copied)                    \
+    X(loans_for_workers)                   \
+    X(loans_answered_later)                \
+    X(loans_among_other_data)              \
+    X(loans_among_other_data_copied)       \
+    X(loans_within_a_large_ring)           \
+    X(loans_that_are_none)                 \
+    X(loans_run_out)                       \
+    X(loans_that_are_granted_in_part)      \
+    X(loans_of_calls_without_answer)       \
+    X(loans_of_a_client_that_goes)         \
+    X(loans_to_a_server_that_goes)         \
+    X(loans_of_other_calls)                \
+    X(loans_in_flight)                     \
+    X(loans_of_threads)                    \
+    X(loans_of_a_parent)
 
 #define DECLARE_CASE(name) void name(test_fixture *fixture);
 CASES(DECLARE_CASE)

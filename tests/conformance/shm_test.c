@@ -147,7 +147,7 @@ static size_t receive_with(int socket, void *bytes, size_t size, int *ret_descri
     return got > 0 ? (size_t)got : 0;
 }
 
-static const uint32_t hello[4] = {MAGIC, DI_RING_LAYOUT, 0, 0};
+static const uint32_t hello[6] = {MAGIC, DI_RING_LAYOUT};
 
 /* Meets the server as an honest client does. */
 static void meet(const test_fixture *fixture, liar *self)

@@ -41,8 +41,9 @@ static int begin(void **state)
     assert_non_null(self);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets),
                      0);
-    assert_int_equal(di_shm_create_client(sockets[0], &self->client), 0);
-    assert_int_equal(di_shm_create_server(sockets[1], RING, &self->server), 0);
+    assert_int_equal(di_shm_create_client(sockets[0], 0, &self->client), 0);
+    assert_int_equal(
+        di_shm_create_server(sockets[1], &(di_shm_terms){.ring_size = RING}, &self->server), 0);
     assert_int_equal(self->client->ops->receive(self->client, 1), DI_BLOCKED);
     *state = between = self;
     return 0;
