@@ -18,6 +18,9 @@
 
 #define LIMIT 2000u
 #define QUEUED_MAX 20000u
+/* With loans: more than has to be there to be read in place. */
+#define LOANS 131072u
+#define LIMIT_LENT 100000u
 #define TURNS_MAX 10000u
 
 typedef struct victim {
@@ -83,6 +86,8 @@ static void open_victim(victim *self, uint8_t flags)
     dari_server_options options = {.message_max = LIMIT, .queued_max = LIMIT};
     if (flags & 0x20)
         options.queued_max = QUEUED_MAX;
+    if (flags & 0x40)
+        options.message_max = LIMIT_LENT;
     options.spin = flags % 64 == 1   ? DARI_SPIN_LATENCY
                    : flags % 16 == 0 ? DARI_SPIN_BALANCED
                                      : DARI_SPIN_NEVER;
@@ -122,10 +127,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     open_victim(&self, data[HOSTILE_HEAD - 1]);
     hostile_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
     hostile_begin(&peer, data, size, false, ends[1]);
-    bool early = data[HOSTILE_HEAD - 2] % 2;
+    uint8_t how = data[HOSTILE_HEAD - 2], flags = data[HOSTILE_HEAD - 1];
+    bool early = how % 2;
+    if (flags & 0x40)
+        peer.loans = LOANS;
     if (early)
         hostile_meet(&peer);
-    hostile_check(di_shm_create_server(ends[0], (uint32_t)di_memory_page(), &connection) == 0);
+    const di_shm_terms terms = {.ring_size = (uint32_t)di_memory_page(),
+                                .loans_max = flags & 0x80 ? LOANS / 2 : LOANS,
+                                .in_place = how & 2};
+    hostile_check(di_shm_create_server(ends[0], &terms, &connection) == 0);
     add_session(&self, connection, "shm:");
     peer.turn = turn;
     peer.user = &self;

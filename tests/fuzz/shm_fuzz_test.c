@@ -22,8 +22,8 @@
 /* One after the other: more than the rings have room for. */
 #define STREAMS_MAX 4u
 #define STEPS_MAX 60u
-/* A byte takes four as a WRITE of its own; another step has at most 6 of operands. */
-#define SCRIPT_MAX (HOSTILE_HEAD + 4 * STREAMS_MAX * STREAM_MAX + STEPS_MAX * 8)
+/* A byte takes four as a WRITE of its own; another step has at most 8 of operands. */
+#define SCRIPT_MAX (HOSTILE_HEAD + 4 * STREAMS_MAX * STREAM_MAX + STEPS_MAX * 9)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +53,17 @@ enum { TAIL, HEAD, LEFT, SLEEPS, WAITS };
 /* Three calls in flight, where it is a server. */
 #define HONEST 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 5
 #define HONEST_TO_MANY 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 5
+/* Loans, which a server reads where they lie if the second number is 3, and copies if it is 1. */
+#define LENDING(how) 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, how, 0x45
+/* ECHO_DATA called with so many bytes, which follow. */
+#define ECHO_CALL(size)                                                                            \
+    STEP_WRITE, 48, 0, 0x80, (uint8_t)((size + 44) >> 16), (uint8_t)((size + 44) >> 8),            \
+        (uint8_t)(size + 44), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0x20, 0, 1, 2, 0, 0, 0, 1, 0, 0, \
+        0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (uint8_t)((size) >> 16),          \
+        (uint8_t)((size) >> 8), (uint8_t)(size)
+#define LEND(size, offset) STEP_LEND, LOW_FIRST(size), LOW_FIRST(offset)
+#define SLOT(index, word, value) STEP_SLOT, 4 * index + word, 0, LOW_FIRST(value)
+enum { FILLED, PLACE, OFFSET, SIZE };
 /* Says something else first; operands as in shm_hostile.h. */
 #define SAYING(place, way, value, first, copies, kind) \
     255, place, way, LOW_FIRST(value), first, copies, kind, 3, 5
@@ -81,6 +92,20 @@ static const struct {
     FROM_HERE(HONEST, NULL_CALL, STEP_LATER, 0, ADD(1, TAIL, 5000), TURN),
     FROM_HERE(HONEST, STEP_WAKE, 1, STEP_LATER, 0, NULL_CALL, TURN, STEP_LATER, 1, NULL_REPLY),
     FROM_HERE(HONEST, STEP_WAKE, 1, STEP_LATER, 0, STEP_HANG, 1, TURN),
+    /* References: honest, in parts, to what is not there, changed, without end. */
+    FROM_HERE(LENDING(3), ECHO_CALL(65536), LEND(65536, 4096), TURN, STEP_TAKE, TURN, NULL_CALL),
+    FROM_HERE(LENDING(1), ECHO_CALL(65536), LEND(65536, 4096), TURN, STEP_TAKE, TURN, NULL_CALL),
+    FROM_HERE(LENDING(3), ECHO_CALL(65536), LEND(65535, 0), LEND(1, 7), TURN, NULL_CALL, TURN),
+    FROM_HERE(LENDING(1), ECHO_CALL(4), LEND(4, 131068), TURN, LEND(1, 131072), TURN),
+    FROM_HERE(LENDING(3), ECHO_CALL(4), LEND(UINT32_MAX, 8), TURN),
+    FROM_HERE(LENDING(3), ECHO_CALL(4), LEND(0, 8), TURN),
+    FROM_HERE(LENDING(3), LEND(131072, 0), TURN, LEND(131072, 0), TURN),
+    FROM_HERE(LENDING(3), ECHO_CALL(65536), LEND(65536, 0), SLOT(0, OFFSET, 70000), TURN, TURN),
+    FROM_HERE(LENDING(3), ECHO_CALL(65536), LEND(65536, 0), SLOT(0, PLACE, 3), TURN, NULL_CALL),
+    FROM_HERE(LENDING(1), ECHO_CALL(65536), LEND(65536, 0), SLOT(0, SIZE, 65537), TURN, NULL_CALL),
+    FROM_HERE(LENDING(3), SLOT(0, FILLED, 65), NULL_CALL, TURN),
+    FROM_HERE(LENDING(3), SLOT(0, FILLED, 64), NULL_CALL, TURN, SLOT(0, SIZE, 9), NULL_CALL, TURN),
+    FROM_HERE(LENDING(3), STEP_WORD, 0, 0, LOW_FIRST(70000), LEND(65536, 0), TURN),
     /* The first message: a word, in pieces, with wrong descriptors, with wrong memory. */
     FROM_HERE(SAYING(0, 0, 0, 255, 1, 0), TURN),
     FROM_HERE(SAYING(1, 1, 1, 255, 1, 0), TURN),
@@ -154,12 +179,22 @@ static uint8_t *put_head(uint8_t *at, uint32_t *random)
     return end;
 }
 
+/* Mostly of bytes that are there. */
+static uint8_t *put_loan(uint8_t *at, uint32_t *random)
+{
+    uint32_t size = next_random(random) % (next_random(random) % 2 ? 64 : 100000);
+    uint32_t offset = next_random(random) % (next_random(random) % 8 ? 40000 : 200000);
+    const uint8_t bytes[] = {LOW_FIRST(size), LOW_FIRST(offset)};
+    memcpy(at, bytes, sizeof bytes);
+    return at + sizeof bytes;
+}
+
 /* A step that an honest side could take, or any. */
 static uint8_t *put_step(uint8_t *at, uint32_t *random, bool honest)
 {
     static const uint8_t operands[STEP_COUNT] = {
         [STEP_WAKE] = 1, [STEP_WORD] = 6,  [STEP_BYTE] = 5, [STEP_HOLE] = 1,
-        [STEP_PASS] = 1, [STEP_LATER] = 1, [STEP_HANG] = 1};
+        [STEP_PASS] = 1, [STEP_LATER] = 1, [STEP_HANG] = 1, [STEP_SLOT] = 6};
     uint32_t step = 1 + next_random(random) % (honest ? STEP_SLEEP : STEP_COUNT - 1);
     /* These end the connection. */
     if ((step == STEP_FLOOD || step == STEP_HANG) && next_random(random) % 8)
@@ -169,6 +204,8 @@ static uint8_t *put_step(uint8_t *at, uint32_t *random, bool honest)
         *at++ = (uint8_t)(next_random(random) % (next_random(random) % 4 ? 3 : 256));
         return at;
     }
+    if (step == STEP_LEND)
+        return put_loan(at, random);
     return put_bytes(at, random, operands[step]);
 }
 

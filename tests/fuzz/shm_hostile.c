@@ -179,9 +179,10 @@ static void learn(hostile *self, spoken *ret_spoken)
     int ends[2];
     hostile_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     if (self->serves)
-        hostile_check(di_shm_offer(ends[0], (uint32_t)di_memory_page(), 0, &self->rings) == 0);
+        hostile_check(di_shm_offer(ends[0], &(di_shm_heard){.descriptor = -1},
+                                   (uint32_t)di_memory_page(), 0, 0, &self->rings) == 0);
     else
-        hostile_check(di_shm_say_hello(ends[0], 0) == 0);
+        hostile_check(di_shm_say_hello(ends[0], 0, self->loans) == 0);
     listen_to(ends[1], 0, ret_spoken);
     close(ends[0]);
     close(ends[1]);
@@ -270,6 +271,7 @@ static void open_rings(hostile *self)
                             rings->to_server_size);
         di_ring_reader_init(&self->reader, &rings->controls[1], rings->to_client,
                             rings->to_client_size);
+        self->lender = (di_lender){.control = rings->lending};
     }
 }
 
@@ -280,7 +282,7 @@ void hostile_hear(hostile *self)
     uint64_t started;
     listen_to(self->socket, MSG_PEEK, &offer);
     self->memory = offer.descriptor;
-    if (di_shm_hear_offer(self->socket, &heard, &started, &self->rings) == DI_MOVED)
+    if (di_shm_hear_offer(self->socket, &heard, self->loans, &started, &self->rings) == DI_MOVED)
         open_rings(self);
 }
 
@@ -329,6 +331,28 @@ static void write_bytes(hostile *self, bool within)
         bytes += part;
         size -= part;
     }
+}
+
+/* As an honest client does, but for where the bytes are. */
+static void lend(hostile *self)
+{
+    uint32_t size = next(self, 4), offset = next(self, 4);
+    if (!self->rings.loans || room(self) == 0 || !di_lender_has_slot(&self->lender, &self->writer))
+        return;
+    di_lend(&self->lender, &self->writer, offset, size);
+    if (di_ring_publish(&self->writer))
+        wake(self);
+}
+
+static void change_slot(hostile *self)
+{
+    di_lending_control *control = self->rings.lending;
+    uint32_t place = next(self, 2), value = next(self, 4);
+    if (!self->rings.loans)
+        return;
+    di_lending_slot *slot = &control->slots[place / 4 % DI_LENDING_SLOTS];
+    _Atomic(uint32_t) *const words[] = {&control->tail, &slot->place, &slot->offset, &slot->size};
+    atomic_store(words[place % 4], value);
 }
 
 /* Reads all, wake-ups too. */
@@ -441,6 +465,12 @@ static void take_ring_step(hostile *self, uint32_t step, bool within)
     }
     case STEP_HOLE:
         punch_hole(self);
+        break;
+    case STEP_LEND:
+        lend(self);
+        break;
+    case STEP_SLOT:
+        change_slot(self);
         break;
     default:
         break;

@@ -40,6 +40,8 @@ enum hostile_step {
     STEP_PASS,  /* passes so many descriptors (1) */
     STEP_LATER, /* the next step is taken within the other side's system call of that number (1) */
     STEP_HANG,  /* hangs up: one direction or both (1) */
+    STEP_LEND,  /* refers to so many bytes (4) of its loans (at 4), where it has some */
+    STEP_SLOT,  /* a word of the references (2) becomes a value (4) */
     STEP_COUNT
 };
 
@@ -48,9 +50,11 @@ typedef struct hostile {
     bool serves;
     int socket;
     int memory;          /* a descriptor of it, or -1 */
+    size_t loans;        /* of a client: bytes that it wants to lend */
     di_shm_memory rings; /* none where they could not meet */
     di_ring_writer writer;
     di_ring_reader reader;
+    di_lender lender;         /* of a client that was granted loans */
     void (*turn)(void *user); /* lets the other side do all that it has to do now */
     void *user;
     unsigned later; /* system calls until the next step is taken within one; 0: it is not */
