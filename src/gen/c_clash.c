@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The numbers of programs, versions and procedures are not looked at: where their names are taken
- * they get no constants (c_program.c). */
 #include "gen/c_clash.h"
 
-#include "gen/c_inline.h"
-#include "gen/c_program.h"
 #include "gen/c_taken.h"
 
 #include <dari/error.h>
@@ -13,126 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A name of the file's scope in C, and where it comes from. */
-typedef struct c_name {
-    const char *name;
-    uint32_t hash; /* of the name */
-    di_position position;
-    const char *what;
-} c_name;
-
-typedef struct name_list {
-    di_c_writer *writer;
-    c_name *items;
-    size_t count;
-    size_t room;
-    bool failed;
-} name_list;
-
-static void add(name_list *list, const char *name, di_position position, const char *what)
-{
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 256;
-        c_name *items = realloc(list->items, room * sizeof *items);
-        if (!items) {
-            list->failed = true;
-            return;
-        }
-        list->items = items;
-        list->room = room;
-    }
-    list->items[list->count++] = (c_name){
-        .name = name,
-        .hash = di_text_hash(name, strlen(name)),
-        .position = position,
-        .what = what,
-    };
-}
-
-static void add_type(name_list *list, const di_type *type, const char *what)
-{
-    static const char *const codecs[] = {"xdr_size", "xdr_encode", "xdr_decode", "xdr_is"};
-    const char *codec = di_c_codec_name(list->writer, type);
-    add(list, di_c_type_name(list->writer, type), type->position, what);
-    for (size_t i = 0; i < (type->kind == DI_ENUM ? 4 : 3); i++)
-        add(list, di_c_string(list->writer, "%s_%s", codecs[i], codec), type->position,
-            "codec of this type");
-    for (size_t i = 0; di_c_is_inline(list->writer, type) && i < 3; i++)
-        add(list, di_c_string(list->writer, "inline%s_%s", codecs[i] + 3, codec), type->position,
-            "codec of this type");
-    for (const di_enumerator *e = type->enumerators; e; e = e->next)
-        add(list, di_c_name(list->writer, e->name), e->position, "enumerator");
-}
-
-/* The codecs of a value without a type of its own, which may be shared. */
-static const char plain_codec[] = "codec of a procedure's value";
-
-static void add_plain(name_list *list, const di_declaration *d)
-{
-    static const char *const verbs[] = {"size", "encode", "decode"};
-    if (di_c_is_void(d) || d->next)
-        return;
-    di_c_value_codec codec = di_c_codec_of(list->writer, d);
-    for (size_t i = 0; !strcmp(codec.verb_prefix, "plain_") && i < 3; i++)
-        add(list, di_c_string(list->writer, "plain_%s_%s", verbs[i], codec.name), d->position,
-            plain_codec);
-}
-
-static void add_version(name_list *list, const di_program *program, const di_version *version)
-{
-    static const char *const parts[] = {"interface", "handlers", "serve", "procedures"};
-    static const char *const stub_parts[] = {"start", "done", "oneway"};
-    const char *name = di_c_version_name(list->writer, program, version);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        add(list, di_c_string(list->writer, "%s_%s", name, parts[i]), version->position,
-            "version of a program");
-    for (const di_procedure *p = version->procedures; p; p = p->next) {
-        const char *stub = di_c_stub_name(list->writer, p, version);
-        add(list, stub, p->position, "procedure's stub");
-        for (size_t i = 0; i < (di_c_is_void(p->result) ? 3 : 2); i++)
-            add(list, di_c_string(list->writer, "%s_%s", stub, stub_parts[i]), p->position,
-                "procedure's stub");
-        add(list, di_c_string(list->writer, "finish_%s", stub), p->position, "procedure's stub");
-        if (!di_c_is_void(p->arguments))
-            add(list, di_c_string(list->writer, "put_%s", stub), p->position, "procedure's stub");
-        add(list, di_c_string(list->writer, "serve_%s", stub), p->position, "procedure's server");
-        add(list, di_c_string(list->writer, "%s_reply", stub), p->position, "procedure's reply");
-        if (p->arguments && p->arguments->next)
-            add_type(list, di_c_argument(list->writer, p, version)->type,
-                     "struct of a procedure's arguments");
-        add_plain(list, p->arguments);
-        add_plain(list, p->result);
-    }
-}
-
-static void collect(name_list *list, const di_unit *unit)
-{
-    for (const di_definition *d = unit->definitions; d; d = d->next) {
-        if (d->included)
-            continue;
-        if (d->kind == DI_DEFINE_CONSTANT || d->kind == DI_DEFINE_STRING)
-            add(list, di_c_name(list->writer, d->name), d->position, "constant");
-        if (d->kind == DI_DEFINE_TYPE)
-            add_type(list, d->type, "type");
-        if (d->kind != DI_DEFINE_PROGRAM)
-            continue;
-        for (const di_version *v = d->program->versions; v; v = v->next)
-            add_version(list, d->program, v);
-    }
-}
-
 static int compare(const void *left, const void *right)
 {
-    const c_name *a = left, *b = right;
+    const di_c_global *a = left, *b = right;
     int order = strcmp(a->name, b->name);
     if (order)
         return order;
+    if (a->position.source != b->position.source)
+        return a->place < b->place ? -1 : 1;
     if (a->position.line != b->position.line)
         return a->position.line < b->position.line ? -1 : 1;
     return (a->position.column > b->position.column) - (a->position.column < b->position.column);
 }
 
-static void describe(di_clash *clash, const c_name *first, const c_name *second)
+static void describe(di_clash *clash, const di_c_global *first, const di_c_global *second)
 {
     *clash = (di_clash){
         .error = {.severity = DI_ERROR, .position = second->position, .length = 1},
@@ -148,13 +38,12 @@ static void describe(di_clash *clash, const c_name *first, const c_name *second)
 }
 
 /* The first two definitions that share a name. */
-static int find_pair(name_list *list, di_clash *ret_clash)
+static int find_pair(di_c_names *names, di_clash *ret_clash)
 {
-    qsort(list->items, list->count, sizeof *list->items, compare);
-    for (size_t i = 1; i < list->count; i++) {
-        const c_name *first = &list->items[i - 1], *second = &list->items[i];
-        bool shared = first->what == plain_codec && second->what == plain_codec;
-        if (shared || strcmp(first->name, second->name))
+    qsort(names->items, names->count, sizeof *names->items, compare);
+    for (size_t i = 1; i < names->count; i++) {
+        const di_c_global *first = &names->items[i - 1], *second = &names->items[i];
+        if ((first->shared && second->shared) || strcmp(first->name, second->name))
             continue;
         describe(ret_clash, first, second);
         return DARI_INVALID;
@@ -162,64 +51,114 @@ static int find_pair(name_list *list, di_clash *ret_clash)
     return 0;
 }
 
-/* Members whose names C has as keywords get another name, which a second one may have. */
-static int find_member_pair(di_c_writer *writer, const di_type *type, di_clash *ret_clash)
+/* The members of something in C. */
+typedef struct member_list {
+    di_c_global *items; /* NULL while they are counted only */
+    size_t count;
+} member_list;
+
+static void add_member(member_list *list, const char *name, di_position position)
 {
-    for (const di_declaration *one = type->members; one; one = one->next) {
-        const char *name = one->name ? di_c_member(writer, one->name) : NULL;
-        if (!name || name == one->name)
+    if (!name)
+        return;
+    if (list->items)
+        list->items[list->count] =
+            (di_c_global){.name = name, .position = position, .what = "member"};
+    list->count++;
+}
+
+static void add_declarations(member_list *list, const di_declaration *first)
+{
+    for (const di_declaration *d = first; d; d = d->next)
+        add_member(list, d->name, d->position);
+}
+
+static void add_parts(member_list *list, const di_type *type)
+{
+    list->count = 0;
+    add_declarations(list, type->members);
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        add_declarations(list, arm->declaration);
+    if (type->default_arm)
+        add_declarations(list, type->default_arm->declaration);
+}
+
+/* Members whose names C has for something else get another, which a second one may have. */
+static int find_member_pair(di_c_writer *writer, const member_list *list, di_clash *ret_clash)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = di_c_member(writer, list->items[i].name);
+        if (name == list->items[i].name)
             continue;
-        for (const di_declaration *other = type->members; other; other = other->next)
-            if (other->name && !strcmp(other->name, name)) {
-                describe(ret_clash, &(c_name){.position = one->position, .what = "member"},
-                         &(c_name){.name = name, .position = other->position, .what = "member"});
-                return DARI_INVALID;
-            }
+        for (size_t k = 0; k < list->count; k++) {
+            di_c_global second = list->items[i > k ? i : k];
+            if (strcmp(list->items[k].name, name) != 0)
+                continue;
+            second.name = name;
+            describe(ret_clash, &list->items[i < k ? i : k], &second);
+            return DARI_INVALID;
+        }
     }
     return 0;
 }
 
-/* Whether two of the names have the same hash, which is rare where no names are the same: a table
- * is made faster than an order. */
-static bool may_clash(const name_list *list)
+static bool make_room(di_c_writer *writer, member_list *list)
 {
-    size_t size = 64;
-    while (size < 2 * list->count)
-        size *= 2;
-    const c_name **slots = calloc(size, sizeof *slots);
-    bool found = !slots;
-    for (size_t i = 0; i < list->count && !found; i++) {
-        const c_name *name = &list->items[i];
-        size_t at = name->hash & (size - 1);
-        bool shared = false;
-        for (; slots[at] && !found && !shared; at = (at + 1) & (size - 1)) {
-            bool same = slots[at]->hash == name->hash;
-            shared = same && name->what == plain_codec && slots[at]->what == plain_codec;
-            found = same && !shared;
-        }
-        if (!shared && !found)
-            slots[at] = name;
-    }
-    free(slots);
-    return found;
+    list->items = dari_arena_take(writer->arena, list->count * sizeof *list->items);
+    list->count = 0;
+    writer->failed |= !list->items;
+    return list->items;
 }
 
-int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_clash *ret_clash)
+static int find_in_type(di_c_writer *writer, const di_type *type, di_clash *ret_clash)
 {
-    name_list list = {.writer = writer};
+    member_list list = {0};
+    add_parts(&list, type);
+    if (!list.count || !make_room(writer, &list))
+        return 0;
+    add_parts(&list, type);
+    return find_member_pair(writer, &list, ret_clash);
+}
+
+static void add_handlers(di_c_writer *writer, member_list *list, const di_version *version)
+{
+    list->count = 0;
+    for (const di_procedure *p = version->procedures; p; p = p->next)
+        add_member(list, di_c_lower(writer, p->name), p->position);
+}
+
+static int find_in_version(di_c_writer *writer, const di_version *version, di_clash *ret_clash)
+{
+    member_list list = {0};
     int status = 0;
-    collect(&list, unit);
-    if (list.failed || writer->failed)
-        status = DARI_NO_MEMORY;
-    else if (may_clash(&list))
-        status = find_pair(&list, ret_clash);
-    for (const di_definition *d = unit->definitions; d && !status; d = d->next)
-        if (!d->included) {
-            status = di_c_find_taken(writer, d, ret_clash);
-            if (!status && d->kind == DI_DEFINE_TYPE)
-                status = find_member_pair(writer, d->type, ret_clash);
-        }
-    free(list.items);
-    di_c_forget(writer);
+    for (const di_procedure *p = version->procedures; p && !status; p = p->next)
+        if (p->arguments && p->arguments->next)
+            status = find_in_type(writer, &(di_type){.members = p->arguments}, ret_clash);
+    add_handlers(writer, &list, version);
+    if (status || !list.count || !make_room(writer, &list))
+        return status;
+    add_handlers(writer, &list, version);
+    return find_member_pair(writer, &list, ret_clash);
+}
+
+static int find_in_definition(di_c_writer *writer, const di_definition *d, di_clash *ret_clash)
+{
+    int status = di_c_find_taken(writer, d, ret_clash);
+    if (!status && d->kind == DI_DEFINE_TYPE)
+        return find_in_type(writer, d->type, ret_clash);
+    if (status || d->kind != DI_DEFINE_PROGRAM)
+        return status;
+    for (const di_version *v = d->program->versions; v && !status; v = v->next)
+        status = find_in_version(writer, v, ret_clash);
     return status;
+}
+
+int di_c_find_clash(di_c_writer *writer, const di_unit *unit, di_c_names *names,
+                    di_clash *ret_clash)
+{
+    int status = names->repeated ? find_pair(names, ret_clash) : 0;
+    for (const di_definition *d = unit->definitions; d && !status; d = d->next)
+        if (!d->included)
+            status = find_in_definition(writer, d, ret_clash);
+    return !status && writer->failed ? DARI_NO_MEMORY : status;
 }

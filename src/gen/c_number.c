@@ -11,7 +11,7 @@
 typedef struct wanted_name {
     const char *name;
     uint32_t hash;     /* of the name */
-    const void *owner; /* the program, version or procedure; NULL for another definition */
+    const void *owner; /* the program, version or procedure; NULL where it cannot be had */
     size_t place;      /* in the file */
     uint32_t number;
 } wanted_name;
@@ -21,47 +21,31 @@ typedef struct name_list {
     size_t count;
 } name_list;
 
-/* What the C library has is nobody's. */
 static void add(name_list *list, const char *name, const void *owner, uint32_t number)
 {
-    if (di_c_is_library_name(name) || di_c_is_library_type(name))
-        owner = NULL;
     if (list->items)
         list->items[list->count] =
             (wanted_name){name, di_text_hash(name, strlen(name)), owner, list->count, number};
     list->count++;
 }
 
-static void add_program(name_list *list, const di_program *program)
+/* An included file's header has the numbers of its programs. */
+static void add_program(name_list *list, const di_program *program, bool included)
 {
-    add(list, program->name, program, program->number);
+    add(list, program->name, included ? NULL : program, program->number);
     for (const di_version *v = program->versions; v; v = v->next) {
-        add(list, v->name, v, v->number);
+        add(list, v->name, included ? NULL : v, v->number);
         for (const di_procedure *p = v->procedures; p; p = p->next)
-            add(list, p->name, p, p->number);
+            add(list, p->name, included ? NULL : p, p->number);
     }
-}
-
-static void add_definition(name_list *list, const di_definition *definition)
-{
-    if (definition->kind == DI_DEFINE_PROGRAM) {
-        if (!definition->included)
-            add_program(list, definition->program);
-        return;
-    }
-    if (!definition->name)
-        return;
-    add(list, definition->name, NULL, 0);
-    if (definition->kind == DI_DEFINE_TYPE)
-        for (const di_enumerator *e = definition->type->enumerators; e; e = e->next)
-            add(list, e->name, NULL, 0);
 }
 
 static void collect(name_list *list, const di_unit *unit)
 {
     list->count = 0;
     for (const di_definition *d = unit->definitions; d; d = d->next)
-        add_definition(list, d);
+        if (d->kind == DI_DEFINE_PROGRAM)
+            add_program(list, d->program, d->included);
 }
 
 /* Equal names together, in the order of their places. */
@@ -82,15 +66,19 @@ static int compare_owners(const void *left, const void *right)
 }
 
 /* Who gets the name that all the items have, the earliest being first: NULL for nobody. */
-static const void *settle(const wanted_name *items, size_t count)
+static const void *settle(di_c_writer *writer, const di_c_names *names, const wanted_name *items,
+                          size_t count)
 {
+    const char *name = di_c_name(writer, items->name);
+    if (di_c_is_library_name(name) || di_c_is_library_type(name) || di_c_names_have(names, name))
+        return NULL;
     for (size_t i = 0; i < count; i++)
         if (!items[i].owner || items[i].number != items->number)
             return NULL;
     return items->owner;
 }
 
-di_c_numbers di_c_numbers_make(di_c_writer *writer, const di_unit *unit)
+di_c_numbers di_c_numbers_make(di_c_writer *writer, const di_unit *unit, const di_c_names *names)
 {
     di_c_numbers numbers = {0};
     name_list list = {0};
@@ -108,7 +96,7 @@ di_c_numbers di_c_numbers_make(di_c_writer *writer, const di_unit *unit)
         for (next = first + 1; next < list.count; next++)
             if (strcmp(list.items[next].name, list.items[first].name))
                 break;
-        const void *owner = settle(&list.items[first], next - first);
+        const void *owner = settle(writer, names, &list.items[first], next - first);
         if (owner)
             numbers.owners[numbers.count++] = owner;
     }

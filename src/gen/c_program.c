@@ -228,6 +228,13 @@ static const char *reply_signature(di_c_writer *writer, const di_procedure *proc
                        di_c_stub_name(writer, procedure, version), value);
 }
 
+/* What a value needs before the table in which its type's name is a member's. */
+static void alias_of_value(di_c_writer *writer, const di_declaration *d)
+{
+    if (d && di_c_has_alias(d->type) && di_c_is_hidden(writer, di_c_type_name(writer, d->type)))
+        di_c_define_alias(writer, d->type);
+}
+
 static void handler_table(di_c_writer *writer, const di_program *program, const di_version *version)
 {
     const char *name = di_c_version_name(writer, program, version);
@@ -237,8 +244,12 @@ static void handler_table(di_c_writer *writer, const di_program *program, const 
               "answered,\n"
               " * or DARI_LATER: then it is answered by its ..._reply or by dari_request_fail. */",
               di_c_place(writer, version->position), program->name, version->name);
-    di_c_line(writer, "typedef struct %s_handlers {", name);
     writer->handlers = version;
+    for (const di_procedure *p = version->procedures; p; p = p->next) {
+        alias_of_value(writer, di_c_argument(writer, p, version));
+        alias_of_value(writer, p->result);
+    }
+    di_c_line(writer, "typedef struct %s_handlers {", name);
     for (const di_procedure *p = version->procedures; p; p = p->next)
         di_c_line(writer, "int (*%s)(dari_request *request%s);", di_c_handler_name(writer, p),
                   di_c_value_parameters(writer, di_c_argument(writer, p, version), p->result));

@@ -76,21 +76,33 @@ void di_c_define_enum_check(di_c_writer *writer, const di_type *type)
     di_c_line(writer, "}");
 }
 
-/* Whether a name that a member's type is spelled with is also the name of a member, which hides it
- * in C++. */
-static bool is_shadowed(const di_declaration *members, const di_declaration *member)
+/* C++ does not allow that a struct uses a name for a type and for a member. */
+static bool is_among(di_c_writer *writer, const di_declaration *members, const di_type *type)
 {
-    if (!member->type->name)
-        return false;
-    for (const di_declaration *other = members; other; other = other->next)
-        if (other->name && !strcmp(other->name, member->type->name))
+    for (const di_declaration *m = members; m; m = m->next)
+        if (di_c_is_called(writer, type, m->name))
             return true;
     return false;
+}
+
+void di_c_define_alias(di_c_writer *writer, const di_type *type)
+{
+    const char *name = di_c_type_name(writer, type);
+    di_c_line(writer, "typedef %s dari_type_%s;", name, name);
+}
+
+/* What a declaration needs before the struct in which its type's name may be a member's. */
+static void alias_of_part(di_c_writer *writer, const di_declaration *d, bool shadowed)
+{
+    if (di_c_has_alias(d->type) && (shadowed || di_c_is_shadowed_within(writer, d)))
+        di_c_define_alias(writer, d->type);
 }
 
 static void define_struct(di_c_writer *writer, const di_type *type)
 {
     unsigned members = 0;
+    for (const di_declaration *m = type->members; m; m = m->next)
+        alias_of_part(writer, m, is_among(writer, type->members, m->type));
     di_c_line(writer, "struct %s {", di_c_type_name(writer, type));
     for (const di_declaration *member = type->members; member; member = member->next) {
         if (member->type->kind == DI_VOID)
@@ -98,23 +110,29 @@ static void define_struct(di_c_writer *writer, const di_type *type)
         members++;
         di_c_line(writer, "%s;",
                   di_c_declare(writer, member, di_c_member(writer, member->name),
-                               is_shadowed(type->members, member)));
+                               is_among(writer, type->members, member->type)));
     }
     if (!members)
         di_c_line(writer, "char empty; /* C has no structs without members */");
     di_c_line(writer, "};");
 }
 
-/* The same for the arms of a union. */
-static bool has_arm_called(const di_type *type, const char *name)
+static bool is_arm(di_c_writer *writer, const di_arm *arm, const di_type *type)
 {
-    if (!name)
-        return false;
-    for (const di_arm *arm = type->arms; arm; arm = arm->next)
-        if (arm->declaration->name && !strcmp(arm->declaration->name, name))
+    return arm && di_c_is_called(writer, type, arm->declaration->name);
+}
+
+/* The same for a union, which is a struct with a union in it. */
+static bool is_shadowed_in(di_c_writer *writer, const di_type *in, const di_type *type)
+{
+    if (di_c_is_called(writer, type, "u") ||
+        di_c_is_called(writer, type, di_c_discriminant(writer, in)) ||
+        is_arm(writer, in->default_arm, type))
+        return true;
+    for (const di_arm *arm = in->arms; arm; arm = arm->next)
+        if (is_arm(writer, arm, type))
             return true;
-    const di_arm *last = type->default_arm;
-    return last && last->declaration->name && !strcmp(last->declaration->name, name);
+    return false;
 }
 
 static void define_arm(di_c_writer *writer, const di_arm *arm, const di_type *type)
@@ -122,8 +140,21 @@ static void define_arm(di_c_writer *writer, const di_arm *arm, const di_type *ty
     const di_declaration *d = arm->declaration;
     if (d->type->kind == DI_VOID)
         return;
-    bool shadowed = has_arm_called(type, d->type->name);
-    di_c_line(writer, "%s;", di_c_declare(writer, d, di_c_member(writer, d->name), shadowed));
+    di_c_line(writer, "%s;",
+              di_c_declare(writer, d, di_c_member(writer, d->name),
+                           is_shadowed_in(writer, type, d->type)));
+}
+
+static void aliases_of_union(di_c_writer *writer, const di_type *type)
+{
+    alias_of_part(writer, type->discriminant,
+                  is_shadowed_in(writer, type, type->discriminant->type));
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        alias_of_part(writer, arm->declaration,
+                      is_shadowed_in(writer, type, arm->declaration->type));
+    const di_declaration *last = type->default_arm ? type->default_arm->declaration : NULL;
+    if (last)
+        alias_of_part(writer, last, is_shadowed_in(writer, type, last->type));
 }
 
 static bool has_arm_with_value(const di_type *type)
@@ -136,9 +167,10 @@ static bool has_arm_with_value(const di_type *type)
 
 static void define_union(di_c_writer *writer, const di_type *type)
 {
-    di_c_line(writer, "struct %s {", di_c_type_name(writer, type));
     const di_declaration *d = type->discriminant;
-    bool shadowed = d->type->name && !strcmp(d->type->name, d->name);
+    bool shadowed = is_shadowed_in(writer, type, d->type);
+    aliases_of_union(writer, type);
+    di_c_line(writer, "struct %s {", di_c_type_name(writer, type));
     di_c_line(writer, "%s;", di_c_declare(writer, d, di_c_discriminant(writer, type), shadowed));
     if (has_arm_with_value(type)) {
         di_c_line(writer, "union {");
@@ -159,13 +191,17 @@ static void define_typedef(di_c_writer *writer, const di_type *type)
     if (d->shape == DI_VARIABLE && d->type->kind != DI_OPAQUE && d->type->kind != DI_STRING) {
         di_declaration pointer = *d;
         pointer.shape = DI_OPTIONAL;
+        bool shadowed = di_c_is_shadowed_within(writer, d);
+        alias_of_part(writer, d, false);
         di_c_line(writer, "typedef struct %s {", name);
         di_c_line(writer, "uint32_t count;");
-        di_c_line(writer, "%s;", di_c_declare(writer, &pointer, "items", false));
+        di_c_line(writer, "%s;", di_c_declare(writer, &pointer, "items", shadowed));
         di_c_line(writer, "} %s;", name);
         return;
     }
     di_c_line(writer, "typedef %s;", di_c_declare(writer, d, name, false));
+    if (di_c_is_hidden(writer, name))
+        di_c_define_alias(writer, type);
 }
 
 void di_c_declare_type(di_c_writer *writer, const di_type *type)

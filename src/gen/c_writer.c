@@ -175,15 +175,26 @@ static const char *const keywords[] = {
     "xor_eq",
 };
 
+/* The types that members are made of: C++ does not allow a struct to use one and have a member of
+ * the name. Sorted. */
+static const char *const member_types[] = {
+    "dari_netbuf", "dari_opaque", "dari_quadruple", "dari_request", "dari_text",
+    "int16_t",     "int32_t",     "int64_t",        "int8_t",       "uint16_t",
+    "uint32_t",    "uint64_t",    "uint8_t",
+};
+
 const char *di_c_member(di_c_writer *writer, const char *name)
 {
-    return IS_AMONG(keywords, name) ? di_c_string(writer, "%s_", name) : name;
+    bool taken = IS_AMONG(keywords, name) || IS_AMONG(member_types, name);
+    return taken ? di_c_string(writer, "%s_", name) : name;
 }
 
 const char *di_c_name(di_c_writer *writer, const char *name)
 {
     const char *prefix = writer->options->prefix;
-    return *prefix ? di_c_string(writer, "%s%s", prefix, name) : di_c_member(writer, name);
+    bool keyword = !*prefix && IS_AMONG(keywords, name);
+    return *prefix || keyword ? di_c_string(writer, "%s%s%s", prefix, name, keyword ? "_" : "")
+                              : name;
 }
 
 bool di_c_is_builtin(const di_type *type)
@@ -277,6 +288,35 @@ di_declaration di_c_resolve(const di_declaration *declaration)
     return resolved;
 }
 
+/* Whether a typedef becomes a struct of its own in C: an array with its count. */
+static bool is_array_struct(const di_type *type)
+{
+    const di_declaration *d = type->declaration;
+    return type->kind == DI_TYPEDEF && d->shape == DI_VARIABLE && d->type->kind != DI_OPAQUE &&
+           d->type->kind != DI_STRING;
+}
+
+bool di_c_has_alias(const di_type *type)
+{
+    return type->kind == DI_EXTERN || (type->kind == DI_TYPEDEF && !is_array_struct(type));
+}
+
+bool di_c_is_called(di_c_writer *writer, const di_type *type, const char *member)
+{
+    if (!type->name || !member)
+        return false;
+    /* Both get the same `_` where the name is a keyword. */
+    bool same = !*writer->options->prefix && !strcmp(type->name, member);
+    return same || !strcmp(di_c_type_name(writer, type), member);
+}
+
+bool di_c_is_shadowed_within(di_c_writer *writer, const di_declaration *declaration)
+{
+    return declaration->shape == DI_VARIABLE &&
+           (di_c_is_called(writer, declaration->type, "count") ||
+            di_c_is_called(writer, declaration->type, "items"));
+}
+
 const char *di_c_type_text(di_c_writer *writer, const di_type *type, bool shadowed)
 {
     switch (type->kind) {
@@ -314,30 +354,17 @@ const char *di_c_type_text(di_c_writer *writer, const di_type *type, bool shadow
         return "uint8_t";
     case DI_STRING:
         return writer->options->strings_as_spans ? "dari_text" : "char *";
-    case DI_EXTERN:
-        return type->name;
     default:
         break;
     }
     const char *name = di_c_type_name(writer, type);
-    const char *keyword = type->kind == DI_ENUM ? "enum" : "struct";
-    return shadowed || di_c_is_hidden(writer, name) ? di_c_string(writer, "%s %s", keyword, name)
-                                                    : name;
-}
-
-/* Whether a typedef becomes a struct of its own in C: an array with its count. */
-static bool is_array_struct(const di_type *type)
-{
-    const di_declaration *d = type->declaration;
-    return type->kind == DI_TYPEDEF && d->shape == DI_VARIABLE && d->type->kind != DI_OPAQUE &&
-           d->type->kind != DI_STRING;
-}
-
-/* Whether a typedef's name cannot be used where `shadowed` says so. */
-static bool is_unspeakable(di_c_writer *writer, const di_type *type, bool shadowed)
-{
-    bool hidden = type->kind == DI_TYPEDEF && (shadowed || di_c_is_hidden(writer, type->name));
-    return hidden && !is_array_struct(type);
+    /* Where others than this file's headers declare it, an alias cannot be behind that. */
+    bool hidden = (type->kind != DI_EXTERN || writer->handlers) && di_c_is_hidden(writer, name);
+    if (!shadowed && !hidden)
+        return name;
+    if (di_c_has_alias(type))
+        return di_c_string(writer, "dari_type_%s", name);
+    return di_c_string(writer, "%s %s", type->kind == DI_ENUM ? "enum" : "struct", name);
 }
 
 /* `type name`, without a space behind a `*`. */
@@ -350,15 +377,10 @@ static const char *join(di_c_writer *writer, const char *type, const char *name)
 const char *di_c_declare(di_c_writer *writer, const di_declaration *declaration, const char *name,
                          bool shadowed)
 {
-    di_declaration d = *declaration;
-    while (d.shape == DI_PLAIN && is_unspeakable(writer, d.type, shadowed)) {
-        const di_declaration *inner = d.type->declaration;
-        d.type = inner->type;
-        d.shape = inner->shape;
-        d.size = inner->size;
-    }
-    const char *type = di_c_type_text(writer, d.type, shadowed);
-    switch (d.shape) {
+    const di_declaration *d = declaration;
+    const char *type =
+        di_c_type_text(writer, d->type, shadowed || di_c_is_shadowed_within(writer, d));
+    switch (d->shape) {
     case DI_PLAIN:
         return join(writer, type, name);
     case DI_OPTIONAL:
@@ -366,13 +388,13 @@ const char *di_c_declare(di_c_writer *writer, const di_declaration *declaration,
     case DI_FIXED: {
         const char *array = *name == '*' ? di_c_string(writer, "(%s)", name) : name;
         /* C has no empty arrays; what is not on the wire is not looked at. */
-        uint32_t size = d.size ? d.size : 1;
+        uint32_t size = d->size ? d->size : 1;
         return di_c_string(writer, "%s[%u]", join(writer, type, array), size);
     }
     case DI_VARIABLE:
-        if (d.type->kind == DI_OPAQUE)
+        if (d->type->kind == DI_OPAQUE)
             return join(writer, "dari_opaque", name);
-        if (d.type->kind == DI_STRING)
+        if (d->type->kind == DI_STRING)
             return join(writer, type, name);
         return di_c_string(
             writer, "struct { uint32_t count; %s; } %s",

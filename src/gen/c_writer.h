@@ -40,11 +40,12 @@ void di_c_forget(di_c_writer *writer);
 /* Gives the text to the sink, however little it is. */
 void di_c_empty(di_c_writer *writer);
 
-/* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name.
- */
+/* A member's name: as in the file, with `_` behind it where C or C++ have a keyword of that name,
+ * or it is that of a type that members are made of. */
 const char *di_c_member(di_c_writer *writer, const char *name);
 
-/* The name of a type, constant or enumerator: with the prefix, and like di_c_member. */
+/* The name of a type, constant or enumerator: with the prefix, or like a member where it is a
+ * keyword. */
 const char *di_c_name(di_c_writer *writer, const char *name);
 
 /* The name of a type, which keeps what --extern names as it is. */
@@ -73,8 +74,19 @@ bool di_c_is_netbuf(const di_type *type);
  * the file calls so; or a handler table that is being written has such a member. */
 bool di_c_is_hidden(di_c_writer *writer, const char *name);
 
-/* A type where functions of the generated code use it: "entry", or "struct entry" where the name is
- * hidden. Typedefs that are hidden are spelled as what they stand for. */
+/* Whether a type has the name in C that a member has. */
+bool di_c_is_called(di_c_writer *writer, const di_type *type, const char *member);
+
+/* Whether a type has no other spelling in C than its name. Where something else has that, it is
+ * used by an alias, a typedef: that of a hidden name stands behind the type's definition, others
+ * before the struct that needs them. */
+bool di_c_has_alias(const di_type *type);
+
+/* Whether the struct that an array becomes has a member with the name of the elements' type. */
+bool di_c_is_shadowed_within(di_c_writer *writer, const di_declaration *declaration);
+
+/* A type where it is used: "entry", or "struct entry" or an alias where the name is `shadowed` or
+ * hidden. */
 const char *di_c_type_text(di_c_writer *writer, const di_type *type, bool shadowed);
 
 /* `type name` in C, with the array's brackets: "uint8_t handle[32]". `name` may be a pointer:

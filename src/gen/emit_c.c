@@ -194,11 +194,10 @@ static bool needs_rpc_headers(const di_unit *unit)
 }
 
 /* The definitions in the order of the file. */
-static void write_definitions(di_c_writer *writer, const di_unit *unit)
+static void write_definitions(di_c_writer *writer, const di_unit *unit, const di_c_numbers *numbers)
 {
     type_order order;
     order_make(&order, writer, unit);
-    di_c_numbers numbers = di_c_numbers_make(writer, unit);
     for (const di_definition *d = unit->definitions; d; d = d->next) {
         if (d->included)
             continue;
@@ -213,7 +212,7 @@ static void write_definitions(di_c_writer *writer, const di_unit *unit)
             define_in_order(&order, writer, d->type);
             break;
         case DI_DEFINE_PROGRAM:
-            di_c_program_types(writer, &numbers, d->program);
+            di_c_program_types(writer, numbers, d->program);
             break;
         case DI_DEFINE_PASS:
             if (d->for_header)
@@ -372,7 +371,7 @@ static const char *file_name(const di_unit *unit)
     return slash ? slash + 1 : unit->path;
 }
 
-static void write_header_body(di_c_writer *writer, const di_unit *unit)
+static void write_header_body(di_c_writer *writer, const di_unit *unit, const di_c_numbers *numbers)
 {
     di_c_line(writer, "#include <dari/interface.h>");
     if (needs_rpc_headers(unit))
@@ -392,7 +391,7 @@ static void write_header_body(di_c_writer *writer, const di_unit *unit)
     for (const di_definition *d = unit->definitions; d; d = d->next)
         if (is_own_type(d))
             di_c_declare_type(writer, d->type);
-    write_definitions(writer, unit);
+    write_definitions(writer, unit, numbers);
     each_type(writer, unit, extern_parts);
     each_program(writer, unit, extern_arguments);
     each_type(writer, unit, codec_prototypes);
@@ -403,7 +402,7 @@ static void write_header_body(di_c_writer *writer, const di_unit *unit)
     di_c_line(writer, "#endif");
 }
 
-static void write_header(di_c_writer *writer, const di_unit *unit)
+static void write_header(di_c_writer *writer, const di_unit *unit, const di_c_numbers *numbers)
 {
     di_text *header = writer->out;
     di_c_line(writer, "/* Written by dari gen from %s: change that file and run it again. */",
@@ -411,7 +410,7 @@ static void write_header(di_c_writer *writer, const di_unit *unit)
     size_t start = header->size;
     di_text_format(header, "%s\n", guard(writer, 0));
     size_t body = header->size;
-    write_header_body(writer, unit);
+    write_header_body(writer, unit, numbers);
     size_t end = header->size;
     di_c_line(writer, "%s", "");
     di_c_line(writer, "#endif");
@@ -437,15 +436,31 @@ static void write_source(di_c_writer *writer, const di_unit *unit)
     each_program(writer, unit, di_c_program_functions);
 }
 
+/* Whether C has a name for everything, and which numbers get one. */
+static int look_at_names(di_c_writer *writer, const di_unit *unit, di_c_numbers *ret_numbers,
+                         di_clash *ret_clash)
+{
+    di_c_names names = di_c_names_of(writer, unit);
+    int status = DARI_NO_MEMORY;
+    if (!writer->failed)
+        status = di_c_find_clash(writer, unit, &names, ret_clash);
+    if (!status)
+        *ret_numbers = di_c_numbers_make(writer, unit, &names);
+    di_c_names_free(&names);
+    di_c_forget(writer);
+    return status;
+}
+
 int di_emit_c(const di_unit *unit, const di_emit_c_options *options, di_text *header,
               const di_emit_sink *source, di_clash *ret_clash)
 {
     dari_arena tables = {0}, arena = {0};
     di_c_writer writer = {.out = header, .options = options, .tables = &tables, .arena = &arena};
+    di_c_numbers numbers;
     di_c_find_inline(&writer, unit);
-    int status = di_c_find_clash(&writer, unit, ret_clash);
+    int status = look_at_names(&writer, unit, &numbers, ret_clash);
     if (!status) {
-        write_header(&writer, unit);
+        write_header(&writer, unit, &numbers);
         di_text text = {0};
         writer.out = &text;
         writer.sink = source;

@@ -2,8 +2,10 @@
 /* Programs, versions and procedures. */
 #include "idl/cursor.h"
 
+#include <stdio.h>
+
 /* An argument: type [ "<" [ value ] ">" ] [ name [ "<" [ value ] ">" ] ] */
-static bool parse_argument(di_parser *p, di_name *procedure,
+static bool parse_argument(di_parser *p, di_name *procedure, unsigned number,
                            di_syntax_declaration **ret_declaration)
 {
     di_syntax_declaration *declaration = di_take(p->compilation, 1, sizeof *declaration);
@@ -26,7 +28,13 @@ static bool parse_argument(di_parser *p, di_name *procedure,
                  "a pointer or an array as an argument needs a typedef");
         return false;
     }
-    di_name_body(procedure, declaration, "argument");
+    const char *otherwise = "argument";
+    if (number > 1) {
+        char *text = di_take(p->compilation, 24, 1);
+        snprintf(text, 24, "argument%u", number);
+        otherwise = text;
+    }
+    di_name_body(procedure, declaration, otherwise);
     *ret_declaration = declaration;
     return di_check_bytes(p, declaration);
 }
@@ -39,9 +47,10 @@ static bool parse_arguments(di_parser *p, di_syntax_procedure *procedure)
         return false;
     if (di_accept(p, ')'))
         return true;
+    unsigned number = 0;
     do {
         di_syntax_declaration *argument;
-        if (!parse_argument(p, procedure->name, &argument))
+        if (!parse_argument(p, procedure->name, ++number, &argument))
             return false;
         bool is_void = argument->type.kind == DI_VOID;
         if (is_void && !procedure->arguments && di_peek(p)->kind != ',')
