@@ -246,10 +246,17 @@ static void read_message(di_reader *r, bool is_error)
         di_warning(r->compilation, r->directive, "#warning: %.*s", length, start);
 }
 
+static void read_line_number(di_reader *r)
+{
+    di_warning(r->compilation, r->directive,
+               "#line is not obeyed: messages name the places of this file");
+    di_lex_skip_line(&r->lexer);
+}
+
 /* A directive other than those of conditions, where it is active. */
 static void obey(di_reader *r, const di_token *token)
 {
-    static const char *const tolerated[] = {"pragma", "ident", "line", "sccs"};
+    static const char *const tolerated[] = {"pragma", "ident", "sccs"};
     if (token->kind == DI_TOKEN_NUMBER) { /* the line marker of a preprocessor before us */
         di_lex_skip_line(&r->lexer);
         return;
@@ -269,6 +276,8 @@ static void obey(di_reader *r, const di_token *token)
         read_include(r);
     else if (!strcmp(word, "error") || !strcmp(word, "warning"))
         read_message(r, *word == 'e');
+    else if (!strcmp(word, "line"))
+        read_line_number(r);
     else {
         di_error(r->compilation, token->span, "%s is no directive",
                  di_token_text(r->compilation, token));
