@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* Those of a line begin with the same letter. */
+/* Sorted. Those of a line begin with the same letter. */
 static const char *const macros[] = {
     " AIO_PRIO_DELTA_MAX ATOMIC_BOOL_LOCK_FREE ATOMIC_CHAR16_T_LOCK_FREE ",
     " ATOMIC_CHAR32_T_LOCK_FREE ATOMIC_CHAR_LOCK_FREE ATOMIC_FLAG_INIT ATOMIC_INT_LOCK_FREE ",
@@ -108,6 +108,8 @@ static bool is_listed(const char *name)
     size_t size = strlen(name);
     for (size_t i = 0; i < sizeof macros / sizeof *macros; i++) {
         const char *at = macros[i];
+        if (at[1] > *name)
+            break;
         if (at[1] != *name)
             continue;
         while ((at = strstr(at + 1, name)) != NULL)
