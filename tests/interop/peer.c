@@ -25,9 +25,31 @@ static void become(const char *program, const char *address, int output)
     _exit(127);
 }
 
-void peer_start(peer *server, const char *program, const char *address)
+/* A path for a socket that is nobody else's: in a new folder. */
+static void make_path(char path[static 64])
+{
+    strcpy(path, "/tmp/dari-interop-XXXXXX");
+    assert_non_null(mkdtemp(path));
+    strcat(path, "/socket");
+}
+
+static void remove_path(char *path)
+{
+    unlink(path);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(rmdir(path), 0);
+    *path = '\0';
+}
+
+void peer_start(peer *server, const char *program, const char *scheme)
 {
     int ends[2];
+    char address[80];
+    *server = (peer){0};
+    if (strcmp(scheme, "unix") == 0)
+        make_path(server->path);
+    snprintf(address, sizeof(address), *server->path ? "%s:%s" : "%s://127.0.0.1:0", scheme,
+             server->path);
     assert_int_equal(pipe(ends), 0);
     fflush(NULL);
     server->process = fork();
@@ -51,23 +73,8 @@ void peer_stop(peer *server)
     kill(server->process, SIGTERM);
     waitpid(server->process, &status, 0);
     server->process = 0;
+    if (*server->path)
+        remove_path(server->path);
     /* A leak that it found, or anything else that ended it before, shows here. */
     assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGTERM : WEXITSTATUS(status) == 0);
-}
-
-void peer_make_path(char path[static 64])
-{
-    strcpy(path, "/tmp/dari-interop-XXXXXX");
-    assert_non_null(mkdtemp(path));
-    strcat(path, "/socket");
-}
-
-void peer_remove_path(const char *path)
-{
-    char folder[64];
-    snprintf(folder, sizeof(folder), "%s", path);
-    char command[128];
-    *strrchr(folder, '/') = '\0';
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    assert_int_equal(system(command), 0);
 }

@@ -9,17 +9,14 @@
 typedef struct peer {
     pid_t process;
     char address[128]; /* "unix:/path" or "tcp://127.0.0.1:port" */
+    char path[64];     /* of "unix:", or "" */
 } peer;
 
-/* Starts `program` with the argument `address` and waits for its line. Fails the test where none
- * comes. The peer dies with this process. */
-void peer_start(peer *server, const char *program, const char *address);
+/* Starts `program` with an address of the scheme, "unix", "tcp" or "udp", where it is to listen,
+ * and waits for its line. Fails the test where none comes. The peer dies with this process. */
+void peer_start(peer *server, const char *program, const char *scheme);
 
 /* Ends it, and fails the test where it ended in another way. Takes one that was never started. */
 void peer_stop(peer *server);
-
-/* A path for a socket that is nobody else's: in a new folder, which peer_remove_path removes. */
-void peer_make_path(char path[static 64]);
-void peer_remove_path(const char *path);
 
 #endif
