@@ -28,7 +28,7 @@ static size_t read_character(const char *text, uint32_t *ret_character)
     bool right = true;
     for (size_t i = 1; i < size && right; i++) {
         right = (text[i] & 0xc0) == 0x80;
-        character = character << 6 | (text[i] & 0x3fu);
+        character = character << 6 | ((unsigned char)text[i] & 0x3fu);
     }
     right = right && character >= least[size] && character <= 0x10ffff &&
             (character < 0xd800 || character > 0xdfff);
