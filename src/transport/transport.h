@@ -39,7 +39,7 @@ typedef struct di_failure di_failure;
 /* Where a message came from that keeps no connection, and its answer goes. What is in it is the
  * transport's own; the same caller has the same bytes. */
 typedef struct di_route {
-    uint64_t words[8];
+    uint64_t words[6];
 } di_route;
 
 /* Bytes of a message that lie elsewhere. In the order of their places, which are in the room. */

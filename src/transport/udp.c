@@ -124,28 +124,35 @@ static void put_control(struct msghdr *message, int level, int type, const void 
     memcpy(CMSG_DATA(item), data, size);
 }
 
+static ssize_t send_from_anywhere(const udp_connection *udp, const uint8_t *bytes, size_t size,
+                                  udp_route *route, socklen_t peer_size)
+{
+    control room;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    struct msghdr message = {.msg_name = &route->peer,
+                             .msg_namelen = peer_size,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &room};
+    memset(&room, 0, sizeof room);
+    if (route->peer.any.sa_family == AF_INET6)
+        put_control(&message, IPPROTO_IPV6, IPV6_PKTINFO, &route->here.v6, sizeof route->here.v6);
+    else
+        put_control(&message, IPPROTO_IP, IP_PKTINFO,
+                    &(struct in_pktinfo){.ipi_spec_dst = route->here.v4},
+                    sizeof(struct in_pktinfo));
+    return sendmsg(di_connection_descriptor(&udp->head), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static ssize_t send_by_route(const udp_connection *udp, const uint8_t *bytes, size_t size,
                              udp_route *route)
 {
-    control room;
     bool six = route->peer.any.sa_family == AF_INET6;
-    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-    struct msghdr message = {.msg_name = &route->peer,
-                             .msg_namelen = six ? sizeof route->peer.v6 : sizeof route->peer.v4,
-                             .msg_iov = &part,
-                             .msg_iovlen = 1};
-    if (udp->anywhere) {
-        memset(&room, 0, sizeof room);
-        message.msg_control = &room;
-        if (six)
-            put_control(&message, IPPROTO_IPV6, IPV6_PKTINFO, &route->here.v6,
-                        sizeof route->here.v6);
-        else
-            put_control(&message, IPPROTO_IP, IP_PKTINFO,
-                        &(struct in_pktinfo){.ipi_spec_dst = route->here.v4},
-                        sizeof(struct in_pktinfo));
-    }
-    return sendmsg(di_connection_descriptor(&udp->head), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    socklen_t peer_size = six ? sizeof route->peer.v6 : sizeof route->peer.v4;
+    if (udp->anywhere)
+        return send_from_anywhere(udp, bytes, size, route, peer_size);
+    return sendto(di_connection_descriptor(&udp->head), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT,
+                  &route->peer.any, peer_size);
 }
 
 /* Whether a failure is the network's, which may be another in a moment. */
@@ -213,23 +220,31 @@ static void take_control(struct msghdr *message, udp_route *route)
     }
 }
 
-static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
+static ssize_t receive_anywhere(udp_connection *udp, uint8_t *room)
 {
     control control_room;
     struct iovec part = {.iov_base = room, .iov_len = RECEIVE_ROOM};
-    memset(&udp->from, 0, sizeof udp->from);
     struct msghdr message = {.msg_name = &udp->from.peer,
                              .msg_namelen = sizeof udp->from.peer,
                              .msg_iov = &part,
                              .msg_iovlen = 1,
-                             .msg_control = udp->anywhere ? &control_room : NULL,
-                             .msg_controllen = udp->anywhere ? sizeof control_room : 0};
+                             .msg_control = &control_room,
+                             .msg_controllen = sizeof control_room};
     ssize_t got = recvmsg(di_connection_descriptor(&udp->head), &message, MSG_DONTWAIT);
-    if (got < 0)
-        return got;
-    if (udp->from.peer.any.sa_family == AF_INET6)
+    if (got >= 0)
+        take_control(&message, &udp->from);
+    return got;
+}
+
+static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
+{
+    socklen_t peer_size = sizeof udp->from.peer;
+    memset(&udp->from, 0, sizeof udp->from);
+    ssize_t got = udp->anywhere ? receive_anywhere(udp, room)
+                                : recvfrom(di_connection_descriptor(&udp->head), room, RECEIVE_ROOM,
+                                           MSG_DONTWAIT, &udp->from.peer.any, &peer_size);
+    if (got >= 0 && udp->from.peer.any.sa_family == AF_INET6)
         udp->from.peer.v6.sin6_flowinfo = 0;
-    take_control(&message, &udp->from);
     return got;
 }
 
