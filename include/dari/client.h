@@ -127,13 +127,16 @@ typedef struct dari_client_options {
     const dari_auth_sys *auth_sys; /* sent with every call; copied. NULL: AUTH_NONE. Over a limit of
                                       auth.h: DARI_INVALID */
 
-    uint32_t shm_server_user; /* shm, mq: the user id of whom the server may be, beside this
-                                 process's own and root; 0: nobody else */
-    enum dari_spin spin;      /* shm: how calls wait */
-    size_t shm_loan_size;     /* shm: bytes of memory for loans (loan.h), up to
-                                 DARI_SHM_LOAN_SIZE_MAX, or DARI_LIMIT; 0: none. The client gets
-                                 what the server grants of it. Connecting waits for the server
-                                 then */
+    uint32_t server_user; /* shm:, fifo:, mq:, unix:@name: the id of the user of whom the server may
+                             be, beside this process's own and root; 0: nobody else. unix:/path: the
+                             same, but 0: anybody, since who may put a file there is up to the
+                             directory. Else connecting fails with DARI_PERMISSION. Over fifo: such
+                             a server shares a group with this user, whose members can then open
+                             what the client makes; over mq: only root's client can have one */
+    enum dari_spin spin;  /* shm: how calls wait */
+    size_t shm_loan_size; /* shm: bytes of memory for loans (loan.h), up to DARI_SHM_LOAN_SIZE_MAX,
+                             or DARI_LIMIT; 0: none. The client gets what the server grants of it.
+                             Connecting waits for the server then */
 
     /* Connecting again. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */

@@ -72,7 +72,7 @@ typedef struct dari_counters {
                           that came to a server again and were not run again (udp://); in `calls`
                           they are one */
     uint64_t connections_open, connections_accepted; /* of a server */
-    uint64_t connections_refused;                    /* closed at once: their peer had too many */
+    uint64_t connections_refused; /* closed at once: their peer had too many, or may not connect */
     uint32_t procedure_count;
     dari_procedure_counters *procedures; /* in the order in which they became known */
 } dari_counters;

@@ -85,6 +85,29 @@ typedef struct dari_request dari_request;
  * it must not call the server. */
 typedef void dari_log(void *user, int error, const char *text);
 
+/* The most users that dari_access may name. */
+#define DARI_ACCESS_USERS_MAX 1024u
+
+/* Who of this machine may connect, beside the server's own user and root. Zeroed: nobody else.
+ *
+ * A name lets them in by its mode, and is never open to more than that: of unix:/path and shm:
+ * 0600, for a group 0660, for users and all 0666; of fifo: and mq: 0600, 0620 and 0622. Where users
+ * are named, and of unix:@name, which has no mode, each peer is looked at: by what the kernel says
+ * of its process, or, of fifo: and mq:, by the owner of what it has made. Who may not connect is
+ * closed at once, counted as refused, and told to the log.
+ *
+ * Users and a group together let in both; fifo: and mq: cannot have both. A server that is not root
+ * can answer over fifo: only root, its own user and members of the group, and over mq: only the
+ * first two. Other schemes ask nobody, and a socket that is handed in is as its maker has set it
+ * up.
+ */
+typedef struct dari_access {
+    const char *group;     /* the members of a group: its name or its number; NULL: none */
+    const uint32_t *users; /* these users */
+    uint32_t user_count;   /* up to DARI_ACCESS_USERS_MAX */
+    bool all;              /* everybody, whatever else is here */
+} dari_access;
+
 /* A zeroed structure means the defaults. A limit that is to be none is the largest number. */
 typedef struct dari_server_options {
     size_t message_max;       /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT (client.h) */
@@ -127,6 +150,7 @@ typedef struct dari_server_options {
                                       DARI_TCP_KEEPALIVE_DEFAULT_NS (client.h); UINT64_MAX: no
                                       probes. Counted as there. A socket that is handed in is as
                                       its maker has set it up */
+    dari_access access;            /* copied; a group is looked up by dari_server_listen */
 } dari_server_options;
 
 /* Makes a server without addresses or programs. `options` may be NULL and is not kept. The caller
@@ -140,7 +164,8 @@ void dari_server_destroy(dari_server *server);
 
 /* Listens at an address: "unix:/path", "unix:@name", "shm:name", "shm:/path", "fifo:/path",
  * "pipe:IN,OUT" (pipe.h), "mq:name", "tcp://host[:port]", "udp://host[:port]". Port 0 lets the
- * system choose. A path gets mode 0600, and is taken over only where its lock (the path with
+ * system choose. A path gets the mode that options->access says, 0600 from the beginning, and is
+ * taken over only where its lock (the path with
  * ".lock") is free: its owner is dead, and so are the children that inherited the lock from it.
  *
  * "shm:name" is a path in $XDG_RUNTIME_DIR/dari, for root in /run/dari: directories that nobody but
@@ -151,14 +176,12 @@ void dari_server_destroy(dari_server *server);
  * writes garbage there keeps the server busy, and others who connect waiting, for as long as it
  * writes.
  *
- * "mq:name?messages=10&bytes=8192&mode=0600" is a queue of messages of the kernel, "/dari.name";
- * these are the defaults, and takes 80 KiB of the 800 that a user may have in queues. Its name is
- * taken over where its owner is dead, as a path is. Other users' clients are let in by the mode:
- * 0620 the group's, 0622 all; where the server is not root, only those of its own user can be
- * answered. All clients write into the one queue. What one sends is known by a number that nobody
- * else sees, and ends its own connection where it breaks the rules; but whoever may write can fill
- * the queue, with messages of the highest priority too, and so delay the others. DARI_LIMIT: a
- * limit of the system, which dari_server_message names.
+ * "mq:name?messages=10&bytes=8192" is a queue of messages of the kernel, "/dari.name"; these are
+ * the defaults, and takes 80 KiB of the 800 that a user may have in queues. Its name is taken over
+ * where its owner is dead, as a path is. All clients write into the one queue. What one sends is
+ * known by a number that nobody else sees, and ends its own connection where it breaks the rules;
+ * but whoever may write can fill the queue, with messages of the highest priority too, and so delay
+ * the others. DARI_LIMIT: a limit of the system, which dari_server_message names.
  *
  * Without a port the system chooses it too, and all programs of the server, those that are added
  * later as well, are registered with this machine's rpcbind (RFC 1833, version 4, 3 or 2), so that
@@ -168,7 +191,9 @@ void dari_server_destroy(dari_server *server);
  * dead server has left is replaced where it is this user's; another one is DARI_IN_USE.
  * dari_server_destroy takes the registrations back; what fails then goes to the log.
  *
- * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION, DARI_ERRNO, DARI_NO_MEMORY; of
+ * Errors: DARI_ADDRESS, DARI_SCHEME, DARI_IN_USE, DARI_PERMISSION (of a group that this user cannot
+ * give the name to, too), DARI_INVALID (there is no such group; or a scheme cannot have a group and
+ * users), DARI_ERRNO, DARI_NO_MEMORY; of
  * registering, DARI_REFUSED (there is no rpcbind), DARI_RPCBIND and DARI_DEADLINE too, and then the
  * address is not listened at. dari_server_message says more. */
 int dari_server_listen(dari_server *server, const char *address);

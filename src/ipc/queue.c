@@ -241,16 +241,14 @@ int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
     return error;
 }
 
-/* Owns a queue that was just made, unless somebody has taken it for one without an owner. Before
- * others may write to it: then they find nothing that they could lock. */
+/* Owns a queue that was just made, unless somebody has taken it for one without an owner. */
 static bool own(const di_queue *queue, const di_queue_shape *shape)
 {
     off_t mark = (off_t)shape->note << PROCESS_BITS | (off_t)getpid();
-    bool shared = shape->mode & (S_IWGRP | S_IWOTH);
     return lock(queue->descriptor, LOCK_OWNER) &&
            lock_places(queue->descriptor, F_RDLCK, LOCK_PROCESSES, mark) &&
            lock_places(queue->descriptor, F_WRLCK, LOCK_PROCESSES + mark, MARKS - mark) &&
-           (!shared || lock(queue->descriptor, LOCK_NAME)) && di_queue_is_named(queue);
+           di_queue_is_named(queue);
 }
 
 int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_queue *ret_queue,
@@ -272,13 +270,30 @@ int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_
         error = take(descriptor, shape, &queue, failure);
         if (error < 0)
             return error;
-        if (own(&queue, shape) && fchmod(queue.descriptor, shape->mode) == 0) {
+        /* Whatever the process's mask is. */
+        if (own(&queue, shape) && fchmod(queue.descriptor, S_IRUSR | S_IWUSR) == 0) {
             *ret_queue = queue;
             return 0;
         }
         di_queue_close(&queue);
     }
     return fail(failure, DARI_IN_USE, 0, "others make and remove the queue all the time");
+}
+
+static int explain_share(int cause, const char *words, di_queue_failure *failure)
+{
+    return fail(failure, cause == EPERM ? DARI_PERMISSION : DARI_ERRNO, cause, words);
+}
+
+int di_queue_share(const di_queue *queue, gid_t group, mode_t mode, di_queue_failure *failure)
+{
+    if (!lock(queue->descriptor, LOCK_NAME))
+        return fail(failure, DARI_IN_USE, 0, "somebody else has the right to the queue's name");
+    if (group != (gid_t)-1 && fchown(queue->descriptor, (uid_t)-1, group) < 0)
+        return explain_share(errno, "the queue cannot be given to the group", failure);
+    if (fchmod(queue->descriptor, mode) < 0)
+        return explain_share(errno, "the queue cannot be opened to others", failure);
+    return 0;
 }
 
 int di_queue_send(const di_queue *queue, const void *bytes, size_t size, unsigned priority)

@@ -37,7 +37,6 @@ typedef struct di_queue {
 typedef struct di_queue_shape {
     uint32_t messages;
     uint32_t bytes;
-    mode_t mode;  /* whatever the process's mask is */
     uint8_t note; /* told together with the owner */
 } di_queue_shape;
 
@@ -49,11 +48,15 @@ typedef struct di_queue_failure {
     int64_t allowed;
 } di_queue_failure;
 
-/* Makes and owns a queue. One of that name without an owner is replaced, unless it waits for
- * somebody (di_queue_await) and `all` is not set. Errors: DARI_IN_USE, DARI_PERMISSION, DARI_LIMIT,
- * DARI_NO_MEMORY, DARI_ERRNO. */
+/* Makes and owns a queue that is open to this user alone. One of that name without an owner is
+ * replaced, unless it waits for somebody (di_queue_await) and `all` is not set. Errors:
+ * DARI_IN_USE, DARI_PERMISSION, DARI_LIMIT, DARI_NO_MEMORY, DARI_ERRNO. */
 int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_queue *ret_queue,
                     di_queue_failure *ret_failure);
+
+/* Opens an own queue to others: gives it to a group, unless that is (gid_t)-1, and then the mode.
+ * Whoever may write to it finds nothing that he could lock. Returns 0, or an error as above. */
+int di_queue_share(const di_queue *queue, gid_t group, mode_t mode, di_queue_failure *ret_failure);
 
 /* Opens a queue for `access`: O_RDONLY, O_WRONLY or O_RDWR. Errors: DARI_REFUSED (there is none),
  * DARI_PERMISSION, DARI_NO_MEMORY, DARI_ERRNO. */

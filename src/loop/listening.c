@@ -96,7 +96,8 @@ int di_server_take_listener(dari_server *server, di_listener *listener, bool ask
     return error;
 }
 
-static int listen_at(dari_server *server, const char *text, di_failure *failure)
+static int listen_at(dari_server *server, const char *text, const di_access *access,
+                     di_failure *failure)
 {
     const di_transport *transport;
     const char *rest;
@@ -116,6 +117,8 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
     if (error == 0 && listener->ops->set_loans)
         error = listener->ops->set_loans(listener, server->shm_loan_max, server->shm_read_loans,
                                          failure);
+    if (error == 0 && listener->ops->admit)
+        error = listener->ops->admit(listener, access, failure);
     if (error == 0)
         error = di_server_take_listener(server, listener, asked, failure);
     if (error < 0)
@@ -126,9 +129,16 @@ static int listen_at(dari_server *server, const char *text, di_failure *failure)
 int dari_server_listen(dari_server *server, const char *address)
 {
     di_failure failure = {0};
-    int error = DARI_INVALID;
-    if (address)
-        error = di_forked(&server->guard) ? DARI_FORKED : listen_at(server, address, &failure);
+    di_access access;
+    int error = address ? 0 : DARI_INVALID;
+    if (error == 0 && di_forked(&server->guard))
+        error = DARI_FORKED;
+    if (error == 0) {
+        error = di_server_find_access(server, address, &access);
+        if (error < 0)
+            return error;
+        error = listen_at(server, address, &access, &failure);
+    }
     if (error < 0)
         di_server_describe(server, address ? address : "NULL", "listen", error, &failure);
     return error;
@@ -276,6 +286,14 @@ static void refuse_newest(dari_server *server)
     di_session_close(server, session);
 }
 
+/* A listener has turned away who may not connect. */
+static void tell_of_stranger(dari_server *server, const di_address *address)
+{
+    di_server_log_peer(server, DARI_PERMISSION, "%s: connection closed: user %u may not connect",
+                       address->text, address->listener->stranger);
+    di_count(&server->traffic.refused, 1);
+}
+
 /* Makes a session of a new connection, unless its peer has too many. Returns 0 or an error. */
 static int take_new(dari_server *server, di_address *address, di_connection *connection)
 {
@@ -315,6 +333,10 @@ void di_server_accept(dari_server *server, di_address *address)
             di_session_event(server, connection->owner, EPOLLIN);
         else if (result == DI_MOVED)
             result = take_new(server, address, connection);
+        if (result == DARI_PERMISSION) {
+            tell_of_stranger(server, address);
+            continue;
+        }
         if (result < 0) {
             pause_accepting(server, address, result, errno);
             return;

@@ -30,8 +30,8 @@ static di_connect_options connect_options(const dari_client_options *client)
                                   .delay = tcp->delay,
                                   .keepalive_ns = tcp->keepalive_ns,
                                   .user_timeout_ns = tcp->user_timeout_ns,
-                                  .server_user = client->shm_server_user,
                                   .loan_size = client->shm_loan_size,
+                                  .server_user = client->server_user,
                                   .exec_allowed = client->exec.allowed,
                                   .exec_keeps_standard = client->exec.keeps_standard,
                                   .exec_grace_ns = client->exec.grace_ns

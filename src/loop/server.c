@@ -84,6 +84,8 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
     pthread_mutex_init(&server->log_lock, NULL);
     int error = di_registrar_begin(&server->registrar, options);
     if (error == 0)
+        error = di_server_keep_access(server, &options->access);
+    if (error == 0)
         error = open_loop(server);
     if (error < 0) {
         int cause = errno;
@@ -102,6 +104,7 @@ void di_server_reference_drop(dari_server *server)
     di_requests_free(server);
     di_counters_end(&server->counters);
     di_pool_end(&server->pool);
+    di_server_forget_access(server);
     for (di_address *address = server->addresses, *next; address; address = next) {
         next = address->next;
         free(address);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The server behind dari_server, shared by server.c (its life and loop), listening.c and inherit.c
- * (its addresses), registration.c (what rpcbind knows of them), log.c (its log), session.c (one
- * connection), request.c (one call), answer.c (its reply), workers.c (threads that run handlers),
- * sweep.c (what time ends) and about.c (what a handler may ask).
+ * (its addresses), access.c (who may connect), registration.c (what rpcbind knows of them), log.c
+ * (its log), session.c (one connection), request.c (one call), answer.c (its reply), workers.c
+ * (threads that run handlers), sweep.c (what time ends) and about.c (what a handler may ask).
  *
  * Threads. The loop's thread does all input and owns whatever is not named here. Any thread may
  * answer a call: it takes turns with others on the output of the connection under session->lock
@@ -181,6 +181,9 @@ struct dari_server {
     uint32_t accept;
     uint32_t log_lines_per_second;
 
+    di_access access;   /* whom it lets in, but for */
+    char *access_group; /* the group, which is looked up each time that it listens, or NULL */
+
     int epoll;
     di_watched wake; /* marks the events of wake_descriptor */
     int wake_descriptor;
@@ -301,6 +304,14 @@ static inline bool di_server_stops(const dari_server *server)
 {
     return atomic_load(&server->stop_asked) && atomic_load(&server->running);
 }
+
+/* Keeps what the options say of access. Returns 0, DARI_INVALID or DARI_NO_MEMORY; forget is due
+ * all the same. */
+int di_server_keep_access(dari_server *server, const dari_access *access);
+void di_server_forget_access(dari_server *server);
+/* Looks the group up, to listen at `address`. Errors, of which the server's message is set:
+ * DARI_INVALID (there is none), DARI_NO_MEMORY, DARI_ERRNO. */
+int di_server_find_access(dari_server *server, const char *address, di_access *ret_access);
 
 /* Puts into words what has failed: "tcp://host: listen: ..." */
 void di_server_describe(dari_server *server, const char *what, const char *action, int error,

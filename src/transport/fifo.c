@@ -27,6 +27,8 @@ typedef struct fifo_client {
     di_fifo_names names;
     bool is_named; /* the names may be there, */
     pid_t owner;   /* and are those of that process, not of its children */
+    uid_t user;    /* to whom the FIFOs are given, and */
+    gid_t group;   /* the group that may open them too; -1: nobody */
 } fifo_client;
 
 static void close_end(int *end)
@@ -36,43 +38,58 @@ static void close_end(int *end)
     *end = -1;
 }
 
-/* The server must be able to open what only this user may. */
-static int check_inlet(int inlet, di_failure *failure)
+/* Sees whose the server is, beside this user, root and `other`, and how it is to open what this
+ * client makes: root's client gives it away, another one shares it with the group that has the
+ * inlet. */
+static int check_inlet(fifo_client *client, uint32_t other, di_failure *failure)
 {
     struct stat status;
-    if (fstat(inlet, &status) < 0)
+    if (fstat(client->inlet, &status) < 0)
         return di_fail_system(failure, errno, NULL);
     if (!S_ISFIFO(status.st_mode))
         return di_fail(failure, DARI_ADDRESS, "a file that is no FIFO is there");
-    if (status.st_uid != geteuid() && status.st_uid != 0)
+    if (status.st_uid == geteuid() || status.st_uid == 0)
+        return 0;
+    if (other == 0 || status.st_uid != other)
+        return di_fail(failure, DARI_PERMISSION, "the server is another user's");
+    if (geteuid() == 0)
+        client->user = status.st_uid;
+    else if (status.st_mode & S_IWGRP)
+        client->group = status.st_gid;
+    else
         return di_fail(failure, DARI_PERMISSION,
-                       "the server is neither of this user nor root, and could not answer");
+                       "the server has no group in common with this user, and could not answer");
     return 0;
 }
 
-static int open_inlet(const char *path, int *ret_inlet, di_failure *failure)
+static int open_inlet(fifo_client *client, const char *path, uint32_t other, di_failure *failure)
 {
     struct stat status;
     if (!*path)
         return di_fail(failure, DARI_ADDRESS, "the path is missing");
     if (stat(path, &status) == 0 && !S_ISFIFO(status.st_mode))
         return di_fail(failure, DARI_ADDRESS, "a file that is no FIFO is there");
-    *ret_inlet = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (*ret_inlet < 0 && errno == ENXIO)
+    client->inlet = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (client->inlet < 0 && errno == ENXIO)
         return di_fail(failure, DARI_REFUSED, NULL);
-    if (*ret_inlet < 0)
+    if (client->inlet < 0)
         return di_fail_system(failure, errno, NULL);
-    return check_inlet(*ret_inlet, failure);
+    return check_inlet(client, other, failure);
 }
 
 /* Makes one FIFO and opens both ends. Opening for reading never waits, and then there is a reader.
  * Its mode is never more than it is to be. */
-static int make_fifo(const char *path, int *ret_reads, int *ret_writes)
+static int make_fifo(const fifo_client *client, const char *path, int *ret_reads, int *ret_writes)
 {
+    bool shared = client->group != (gid_t)-1, given = client->user != (uid_t)-1;
     if (mkfifo(path, 0600) < 0)
         return -1;
     *ret_reads = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (*ret_reads < 0 || fchmod(*ret_reads, 0600) < 0)
+    if (*ret_reads < 0)
+        return -1;
+    if ((shared || given) && fchown(*ret_reads, client->user, client->group) < 0)
+        return -1;
+    if (fchmod(*ret_reads, shared ? 0660 : 0600) < 0)
         return -1;
     *ret_writes = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     return *ret_writes < 0 ? -1 : 0;
@@ -81,8 +98,8 @@ static int make_fifo(const char *path, int *ret_reads, int *ret_writes)
 static int make_own(fifo_client *client, di_failure *failure)
 {
     client->is_named = true;
-    if (make_fifo(client->names.to_client.data, &client->in, &client->hold_in) < 0 ||
-        make_fifo(client->names.to_server.data, &client->hold_out, &client->out) < 0) {
+    if (make_fifo(client, client->names.to_client.data, &client->in, &client->hold_in) < 0 ||
+        make_fifo(client, client->names.to_server.data, &client->hold_out, &client->out) < 0) {
         int error = di_fail_system(failure, errno, "no FIFOs can be made beside the server's");
         return error == DARI_REFUSED ? DARI_ADDRESS : error;
     }
@@ -161,12 +178,12 @@ static void free_client(void *user)
 }
 
 /* Makes the FIFOs, asks, and makes the connection. */
-static int begin(fifo_client *client, const char *path, uint64_t deadline,
+static int begin(fifo_client *client, const char *path, uint32_t other, uint64_t deadline,
                  di_connection **ret_connection, di_failure *failure)
 {
     char request[DI_FIFO_REQUEST];
     di_pipes *pipes = NULL;
-    int error = open_inlet(path, &client->inlet, failure);
+    int error = open_inlet(client, path, other, failure);
     if (error == 0 && di_fifo_request_write(request) < 0)
         error = di_fail_system(failure, errno, NULL);
     if (error == 0)
@@ -195,13 +212,15 @@ static int begin(fifo_client *client, const char *path, uint64_t deadline,
 static int fifo_connect(const char *path, uint64_t deadline, const di_connect_options *options,
                         di_connection **ret_connection, di_failure *failure)
 {
-    (void)options;
+    uint32_t other = options ? options->server_user : 0;
     fifo_client *client = calloc(1, sizeof *client);
     if (!client)
         return DARI_NO_MEMORY;
     client->owner = getpid();
     client->inlet = client->in = client->out = client->hold_in = client->hold_out = -1;
-    int error = begin(client, path, deadline, ret_connection, failure);
+    client->user = (uid_t)-1;
+    client->group = (gid_t)-1;
+    int error = begin(client, path, other, deadline, ret_connection, failure);
     if (error < 0)
         free_client(client);
     return error;

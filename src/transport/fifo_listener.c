@@ -5,11 +5,12 @@
  * is passed over up to the next end of a line, with which every request begins. So a client that
  * writes garbage can fill the inlet, and keeps the server busy for as long as it writes; it cannot
  * make others' requests unreadable. Of a request only FIFOs are opened that lie beside the inlet,
- * are nobody else's, and have a living reader. The path belongs to who holds its lock
- * (path_lock.h). */
+ * are nobody else's (but of the group that has the inlet, where it has), and have a living reader.
+ * The path belongs to who holds its lock (path_lock.h). */
 #include "transport/fifo.h"
 
 #include "base/fork_guard.h"
+#include "transport/access.h"
 #include "transport/failure.h"
 #include "transport/fifo_request.h"
 #include "transport/path_lock.h"
@@ -35,6 +36,7 @@ typedef struct fifo_listener {
     di_fork_guard guard; /* a child that inherited this removes no files */
     di_path_lock lock;
     di_text address;            /* "fifo:PATH" */
+    di_access access;           /* who may connect */
     char line[DI_FIFO_REQUEST]; /* what has come of a line, without its end */
     size_t size;
     bool is_garbage; /* the line is too long: its rest is passed over */
@@ -45,15 +47,23 @@ static const char *path_of(const fifo_listener *listener)
     return listener->address.data + strlen("fifo:");
 }
 
+/* Whether a client's FIFO is open to others than its owner, and than the group that shares it with
+ * the server. */
+static bool is_exposed(const di_access *access, const struct stat *status)
+{
+    bool shared = di_access_is_of_group(access) && status->st_gid == access->group;
+    return status->st_mode & (shared ? S_IRWXO : S_IRWXG | S_IRWXO);
+}
+
 /* Opens a client's FIFO, which is nobody else's than `owner`'s ((uid_t)-1: any one's, who is told).
  * Nothing else is opened: that could have effects. Returns -1, and errno, where it is not there. */
-static int open_client(const char *path, int flags, struct stat *owner)
+static int open_client(const di_access *access, const char *path, int flags, struct stat *owner)
 {
     struct stat before, opened;
     if (lstat(path, &before) < 0)
         return -1;
     errno = EPERM;
-    if (!S_ISFIFO(before.st_mode) || before.st_mode & 0077)
+    if (!S_ISFIFO(before.st_mode) || is_exposed(access, &before))
         return -1;
     if (owner->st_uid != (uid_t)-1 && before.st_uid != owner->st_uid)
         return -1;
@@ -61,7 +71,8 @@ static int open_client(const char *path, int flags, struct stat *owner)
     if (end < 0)
         return -1;
     if (fstat(end, &opened) < 0 || opened.st_dev != before.st_dev ||
-        opened.st_ino != before.st_ino || opened.st_uid != before.st_uid || opened.st_mode & 0077) {
+        opened.st_ino != before.st_ino || opened.st_uid != before.st_uid ||
+        is_exposed(access, &opened)) {
         close(end);
         errno = EPERM;
         return -1;
@@ -81,15 +92,22 @@ static void describe(di_peer *peer, const struct stat *owner)
 }
 
 /* Makes the connection of open ends, and tells the client. Returns DI_MOVED, DI_BLOCKED where the
- * client has gone, or DARI_NO_MEMORY. */
-static int welcome(int in, int out, const struct stat *owner, di_connection **ret_connection)
+ * client has gone, DARI_PERMISSION where it may not connect, or DARI_NO_MEMORY. */
+static int welcome(fifo_listener *listener, int in, int out, const struct stat *owner,
+                   di_connection **ret_connection)
 {
     di_pipes *pipes = NULL;
     di_pipe_end own_in = di_pipe_end_own(in), own_out = di_pipe_end_own(out);
-    char byte = DI_FIFO_WELCOME;
+    const di_access *access = &listener->access;
+    bool admitted = !di_access_asks(access) || di_access_admits_user(access, owner->st_uid);
+    char byte = admitted ? DI_FIFO_WELCOME : DI_FIFO_REFUSAL;
     struct iovec piece = {&byte, 1};
     if (di_pipe_end_write(&own_out, &piece, 1) != 1)
         return DI_BLOCKED;
+    if (!admitted) {
+        listener->head.stranger = owner->st_uid;
+        return DARI_PERMISSION;
+    }
     int error = di_pipes_create(&own_in, &own_out, -1, "fifo:", &pipes);
     if (error < 0)
         return error;
@@ -109,21 +127,22 @@ static bool pass_by(const char *path)
 }
 
 /* Both names are used up once they are open, and where the client has died. */
-static int meet(const di_fifo_names *names, di_connection **ret_connection)
+static int meet(fifo_listener *listener, const di_fifo_names *names, di_connection **ret_connection)
 {
+    const di_access *access = &listener->access;
     struct stat owner = {.st_uid = (uid_t)-1};
-    int in = open_client(names->to_server.data, O_RDONLY, &owner);
+    int in = open_client(access, names->to_server.data, O_RDONLY, &owner);
     if (in < 0)
         return errno == EMFILE || errno == ENFILE ? DARI_ERRNO : DI_BLOCKED;
     int out = -1;
     if (pass_by(names->to_server.data))
-        out = open_client(names->to_client.data, O_WRONLY, &owner);
+        out = open_client(access, names->to_client.data, O_WRONLY, &owner);
     int cause = errno;
     if (out >= 0 || cause == ENXIO)
         di_fifo_names_remove(names);
     int result = DI_BLOCKED;
     if (out >= 0)
-        result = welcome(in, out, &owner, ret_connection);
+        result = welcome(listener, in, out, &owner, ret_connection);
     else if (cause == EMFILE || cause == ENFILE)
         result = DARI_ERRNO;
     if (result != DI_MOVED) {
@@ -137,12 +156,12 @@ static int meet(const di_fifo_names *names, di_connection **ret_connection)
 
 /* Answers the request with these digits: DI_MOVED and a connection, DI_BLOCKED where there is none,
  * or an error. */
-static int answer(const fifo_listener *listener, const char *digits, di_connection **ret_connection)
+static int answer(fifo_listener *listener, const char *digits, di_connection **ret_connection)
 {
     di_fifo_names names;
     int result = di_fifo_names_make(path_of(listener), digits, &names);
     if (result == 0)
-        result = meet(&names, ret_connection);
+        result = meet(listener, &names, ret_connection);
     int cause = errno;
     di_fifo_names_free(&names);
     errno = cause;
@@ -194,7 +213,7 @@ static int fifo_accept(di_listener *base, di_connection **ret_connection)
         size_t used;
         const char *digits = take_line(listener, &used);
         int result = digits ? answer(listener, digits, ret_connection) : DI_BLOCKED;
-        if (result < 0)
+        if (result < 0 && result != DARI_PERMISSION)
             put_back(listener, used);
         drop(listener, used);
         if (result != DI_BLOCKED)
@@ -235,9 +254,20 @@ static void fifo_close_listener(di_listener *base)
     free(listener);
 }
 
+/* Of the group the kernel sees who is in it, and of others the owner of what they make: so the one
+ * or the other. */
+static int fifo_admit(di_listener *base, const di_access *access, di_failure *failure)
+{
+    if (access->has_group && access->user_count > 0 && !access->all)
+        return di_fail(failure, DARI_INVALID, "fifo: lets in a group or users, not both");
+    ((fifo_listener *)base)->access = *access;
+    return di_access_open(access, base->descriptor, S_IWOTH, failure);
+}
+
 static const di_listener_ops fifo_listener_ops = {
     .accept = fifo_accept,
     .address = fifo_address,
+    .admit = fifo_admit,
     .close = fifo_close_listener,
 };
 

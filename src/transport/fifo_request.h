@@ -18,8 +18,9 @@
 /* The bytes of a request. */
 #define DI_FIFO_REQUEST (sizeof DI_FIFO_GREETING - 1 + DI_FIFO_DIGITS + 2)
 
-/* What the server answers. */
+/* What the server answers; the second to those who may not connect. */
 #define DI_FIFO_WELCOME '+'
+#define DI_FIFO_REFUSAL '-'
 
 /* The names of the FIFOs of one client. */
 typedef struct di_fifo_names {

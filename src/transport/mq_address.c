@@ -37,13 +37,13 @@ static int parse_name(const char *rest, size_t size, di_mq_address *address, di_
 }
 
 /* Reads the number at *at, which it moves behind it. Returns whether it is within the bounds. */
-static bool parse_number(const char **at, int base, unsigned long least, unsigned long most,
+static bool parse_number(const char **at, unsigned long least, unsigned long most,
                          unsigned long *ret_number)
 {
     char *end;
     if (**at < '0' || **at > '9')
         return false;
-    *ret_number = strtoul(*at, &end, base);
+    *ret_number = strtoul(*at, &end, 10);
     *at = end;
     return *ret_number >= least && *ret_number <= most;
 }
@@ -61,19 +61,15 @@ static int parse_option(const char **at, di_queue_shape *shape, di_failure *fail
 {
     unsigned long number;
     if (begins(at, "messages=")) {
-        if (!parse_number(at, 10, 1, 65536, &number))
+        if (!parse_number(at, 1, 65536, &number))
             return di_fail(failure, DARI_ADDRESS, "messages= is a number from 1 to 65536");
         shape->messages = (uint32_t)number;
     } else if (begins(at, "bytes=")) {
-        if (!parse_number(at, 10, DI_MQ_BYTES_MIN, DI_MQ_BYTES_MAX, &number))
+        if (!parse_number(at, DI_MQ_BYTES_MIN, DI_MQ_BYTES_MAX, &number))
             return di_fail(failure, DARI_ADDRESS, "bytes= is a number from 64 to 16384");
         shape->bytes = (uint32_t)number;
-    } else if (begins(at, "mode=")) {
-        if (!parse_number(at, 8, 0600, 0622, &number) || number & ~0622ul)
-            return di_fail(failure, DARI_ADDRESS, "mode= is 0600, 0620, 0602 or 0622");
-        shape->mode = (mode_t)number;
     } else {
-        return di_fail(failure, DARI_ADDRESS, "behind the name, only messages=, bytes= and mode=");
+        return di_fail(failure, DARI_ADDRESS, "behind the name, only messages= and bytes=");
     }
     return 0;
 }

@@ -482,8 +482,8 @@ static int connect_client(mq_client *client, const di_mq_address *address, uint3
 int di_mq_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                   di_connection **ret_connection, di_failure *failure)
 {
-    static const di_queue_shape shape = {
-        .messages = DI_MQ_REPLIES_MESSAGES, .bytes = DI_MQ_REPLIES_BYTES, .mode = 0600};
+    static const di_queue_shape shape = {.messages = DI_MQ_REPLIES_MESSAGES,
+                                         .bytes = DI_MQ_REPLIES_BYTES};
     di_mq_address address;
     int error = di_mq_address_parse(rest, &shape, &address, failure);
     if (error < 0)

@@ -9,6 +9,7 @@
  * goes beyond what was granted, ends the connection that it belongs to. */
 #include "transport/mq.h"
 
+#include "transport/access.h"
 #include "transport/failure.h"
 #include "transport/mq_server.h"
 
@@ -18,6 +19,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void append(mq_list *list, mq_connection *connection)
@@ -152,13 +154,14 @@ static int take_one(mq_inlet *inlet)
 }
 
 /* Accepts the first client that waits, if there is one. Returns DI_MOVED and the connection, or
- * DI_BLOCKED, or an error, and it goes on waiting. */
+ * DI_BLOCKED, or DARI_PERMISSION where it was turned away, or another error, and it goes on
+ * waiting. */
 static int accept_waiting(mq_inlet *inlet, mq_connection **ret_connection)
 {
     while (inlet->waiting.first) {
         mq_connection *connection = inlet->waiting.first;
         int result = di_mq_accept(connection);
-        if (result < 0)
+        if (result < 0 && result != DARI_PERMISSION)
             return result;
         inlet->waiting_count--;
         if (result > 0 && !inlet->retired) {
@@ -167,7 +170,11 @@ static int accept_waiting(mq_inlet *inlet, mq_connection **ret_connection)
             *ret_connection = connection;
             return DI_MOVED;
         }
+        if (result == DARI_PERMISSION)
+            inlet->head.stranger = connection->replies.uid;
         di_mq_close(&connection->head);
+        if (result == DARI_PERMISSION)
+            return result;
     }
     return DI_BLOCKED;
 }
@@ -215,6 +222,8 @@ static int mq_accept(di_listener *base, di_connection **ret_connection)
             cause = errno;
             if (error > 0)
                 error = 0;
+            if (error == DARI_PERMISSION)
+                break;
         }
         if (!connection)
             connection = take_news(inlet);
@@ -235,7 +244,8 @@ static int mq_accept(di_listener *base, di_connection **ret_connection)
         if (moved == DI_BLOCKED)
             look_at_lost(inlet);
     }
-    if (inlet->news.first || (inlet->waiting.first && error == 0 && !base->full))
+    bool may_go_on = error == 0 || error == DARI_PERMISSION;
+    if (inlet->news.first || (inlet->waiting.first && may_go_on && !base->full))
         nudge(inlet);
     errno = cause;
     return error;
@@ -288,8 +298,26 @@ static void mq_close_listener(di_listener *base)
     di_mq_drop_inlet(inlet);
 }
 
+/* Of the group the kernel sees who is in it, and of others the owner of their queue: so the one or
+ * the other. */
+static int mq_admit(di_listener *base, const di_access *access, di_failure *failure)
+{
+    mq_inlet *inlet = (mq_inlet *)base;
+    gid_t group = di_access_is_of_group(access) ? access->group : (gid_t)-1;
+    mode_t mode = di_access_mode(access, S_IWOTH);
+    di_queue_failure of;
+    if (access->has_group && access->user_count > 0 && !access->all)
+        return di_fail(failure, DARI_INVALID, "mq: lets in a group or users, not both");
+    inlet->access = *access;
+    if (!(mode & (S_IWGRP | S_IWOTH)))
+        return 0;
+    int error = di_queue_share(&inlet->requests, group, mode, &of);
+    return error < 0 ? di_mq_fail(failure, error, &of) : 0;
+}
+
 static const di_listener_ops mq_listener_ops = {
     .shared = true,
+    .admit = mq_admit,
     .retire = mq_retire,
     .accept = mq_accept,
     .address = mq_address,
@@ -299,10 +327,8 @@ static const di_listener_ops mq_listener_ops = {
 /* Makes the queue, and removes what clients of a server before have left. */
 static int open_inlet(mq_inlet *inlet, const char *rest, di_failure *failure)
 {
-    static const di_queue_shape shape = {.messages = DI_MQ_REQUESTS_MESSAGES,
-                                         .bytes = DI_MQ_REQUESTS_BYTES,
-                                         .mode = 0600,
-                                         .note = DI_MQ_VERSION};
+    static const di_queue_shape shape = {
+        .messages = DI_MQ_REQUESTS_MESSAGES, .bytes = DI_MQ_REQUESTS_BYTES, .note = DI_MQ_VERSION};
     char name[DI_QUEUE_NAME_MAX + 1];
     di_queue_failure of;
     int error = di_mq_address_parse(rest, &shape, &inlet->place, failure);

@@ -3,6 +3,7 @@
 #include "transport/mq_server.h"
 
 #include "base/process.h"
+#include "transport/access.h"
 #include "transport/mq_seal.h"
 
 #include <dari/error.h>
@@ -295,6 +296,14 @@ static void set_up(mq_connection *self, const di_queue *replies, pid_t process, 
     grant(self);
 }
 
+/* Whether its user may connect. */
+static bool is_admitted(const mq_connection *self)
+{
+    const di_access *access = &self->inlet->access;
+    return !di_access_asks(access) ||
+           (self->known && di_access_admits_user(access, self->replies.uid));
+}
+
 int di_mq_accept(mq_connection *self)
 {
     char name[DI_QUEUE_NAME_MAX + 1];
@@ -313,10 +322,11 @@ int di_mq_accept(mq_connection *self)
      * another's. */
     if (result == 0 && (sealed || process == 0))
         result = di_queue_remove_name(&replies, name);
-    self->known = sealed || (self->inlet->place.shape.mode & (S_IWGRP | S_IWOTH)) == 0;
+    mode_t mode = di_access_mode(&self->inlet->access, S_IWOTH);
+    self->known = sealed || (mode & (S_IWGRP | S_IWOTH)) == 0;
     if (result > 0) {
         set_up(self, &replies, process, pidfd);
-        return result;
+        return is_admitted(self) ? 1 : self->known ? DARI_PERMISSION : 0;
     }
     int cause = errno;
     if (pidfd >= 0)

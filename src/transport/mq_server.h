@@ -81,6 +81,7 @@ struct mq_inlet {
     di_queue requests;
     di_mq_address place;
     di_text address;
+    di_access access; /* who may connect */
     unsigned holders; /* the listener, and each connection */
     bool retired;
     mq_list news;    /* to be handed out */
@@ -104,7 +105,8 @@ void di_mq_tell_later(mq_connection *connection);
 /* A connection that waits to be accepted, in the inlet's table, or NULL. */
 mq_connection *di_mq_greet(mq_inlet *inlet, uint64_t id, const di_mq_hello *hello);
 /* Opens what the client waits with. Returns 1; 0 where it has not kept to the rules, or has closed
- * everything; or an error, of which it may be tried again. */
+ * everything; DARI_PERMISSION where its user may not connect; or another error, of which it may be
+ * tried again. */
 int di_mq_accept(mq_connection *connection);
 /* Takes a message of the client's. */
 void di_mq_take(mq_connection *connection, const di_mq_head *head, const uint8_t *bytes,

@@ -4,11 +4,11 @@
 #include "transport/shm.h"
 
 #include "ipc/memory.h"
+#include "transport/access.h"
 #include "transport/failure.h"
 #include "transport/shm_connection.h"
 #include "transport/shm_meeting.h"
 #include "transport/shm_place.h"
-#include "transport/stream.h"
 #include "transport/unix_socket.h"
 
 #include <errno.h>
@@ -22,18 +22,6 @@ typedef struct di_shm_listener {
     di_unix_place place;
     di_shm_terms terms;
 } di_shm_listener;
-
-/* The server gets what this process sends: it is this user, or root, or a user that is named. */
-static int check_server(int socket, uint32_t named, di_failure *failure)
-{
-    di_peer peer = {0};
-    di_unix_peer(socket, "", &peer);
-    if (!peer.has_process)
-        return di_fail(failure, DARI_PERMISSION, "the system does not say who the server is");
-    if (peer.uid != geteuid() && peer.uid != 0 && peer.uid != named)
-        return di_fail(failure, DARI_PERMISSION, "the server is another user's");
-    return 0;
-}
 
 /* What making a connection came to, in words. */
 static int told(int error, di_failure *failure)
@@ -80,7 +68,7 @@ static int shm_connect(const char *rest, uint64_t deadline, const di_connect_opt
     di_text_free(&path);
     if (error < 0)
         return error;
-    error = check_server(socket, options ? options->server_user : 0, failure);
+    error = di_access_check_server(socket, options ? options->server_user : 0, failure);
     if (error < 0) {
         close(socket);
         return error;
@@ -93,15 +81,16 @@ static int shm_connect(const char *rest, uint64_t deadline, const di_connect_opt
 #define SPARE_DESCRIPTORS 2
 
 /* Accepts a socket only where the system has the other descriptors too: otherwise the client waits
- * in the queue. Returns as di_stream_accept. */
-static int accept_socket(int listening, int *ret_socket)
+ * in the queue. Returns as di_unix_place_accept. */
+static int accept_socket(di_shm_listener *listener, int *ret_socket)
 {
-    int spare[SPARE_DESCRIPTORS];
+    int spare[SPARE_DESCRIPTORS], listening = listener->head.descriptor;
     int count = 0, result = DARI_ERRNO;
     while (count < SPARE_DESCRIPTORS && (spare[count] = fcntl(listening, F_DUPFD_CLOEXEC, 0)) >= 0)
         count++;
     if (count == SPARE_DESCRIPTORS)
-        result = di_stream_accept(listening, ret_socket);
+        result =
+            di_unix_place_accept(&listener->place, listening, ret_socket, &listener->head.stranger);
     int cause = errno;
     while (count > 0)
         close(spare[--count]);
@@ -113,7 +102,7 @@ static int shm_accept(di_listener *base, di_connection **ret_connection)
 {
     di_shm_listener *listener = (di_shm_listener *)base;
     int socket;
-    int result = accept_socket(base->descriptor, &socket);
+    int result = accept_socket(listener, &socket);
     if (result != DI_MOVED)
         return result;
     int error = di_shm_create_server(socket, &listener->terms, ret_connection);
@@ -171,6 +160,11 @@ static int shm_set_loans(di_listener *base, size_t most, bool in_place, di_failu
     return most ? try_memory(&listener->terms, failure) : 0;
 }
 
+static int shm_admit(di_listener *base, const di_access *access, di_failure *failure)
+{
+    return di_unix_place_admit(&((di_shm_listener *)base)->place, access, failure);
+}
+
 static void shm_close_listener(di_listener *base)
 {
     di_shm_listener *listener = (di_shm_listener *)base;
@@ -184,6 +178,7 @@ static const di_listener_ops shm_listener_ops = {
     .address = shm_address,
     .set_rings = shm_set_rings,
     .set_loans = shm_set_loans,
+    .admit = shm_admit,
     .close = shm_close_listener,
 };
 

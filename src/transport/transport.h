@@ -32,6 +32,7 @@
 typedef struct di_connection di_connection;
 typedef struct di_listener di_listener;
 typedef struct di_failure di_failure;
+typedef struct di_access di_access;
 
 /* The bytes that one datagram carries, over IPv4, the less of the two. */
 #define DI_DATAGRAM_MAX ((size_t)65507)
@@ -198,7 +199,8 @@ typedef struct di_listener_ops {
     /* Of a shared one: ends new connections at once, and frees the name; those that are there stay.
      */
     void (*retire)(di_listener *listener);
-    /* DI_MOVED and a connection, or DI_BLOCKED. */
+    /* DI_MOVED and a connection, or DI_BLOCKED. DARI_PERMISSION: somebody was turned away who may
+     * not connect, `stranger`; there may be more. */
     int (*accept)(di_listener *listener, di_connection **ret_connection);
     /* Whether nothing more will be handed out. NULL: there is no end to it. */
     bool (*is_over)(const di_listener *listener);
@@ -214,13 +216,26 @@ typedef struct di_listener_ops {
      * loans, which are read where they lie if `in_place`. Returns 0 or an error. NULL where the
      * scheme has none. */
     int (*set_loans)(di_listener *listener, size_t most, bool in_place, di_failure *ret_failure);
+    /* Lets others in than this user and root, who alone may connect before. Returns 0 or an error:
+     * then it is to be closed. NULL where the system does not know who connects. */
+    int (*admit)(di_listener *listener, const di_access *access, di_failure *ret_failure);
     void (*close)(di_listener *listener);
 } di_listener_ops;
 
 struct di_listener {
     const di_listener_ops *ops;
-    int descriptor; /* readable when accept can go on */
-    bool full;      /* set by the loop: a shared listener keeps new connections for later */
+    int descriptor;    /* readable when accept can go on */
+    bool full;         /* set by the loop: a shared listener keeps new connections for later */
+    uint32_t stranger; /* the user who was turned away last */
+};
+
+/* Who of this machine may connect beside this process's own user and root. Zeroed: nobody. */
+struct di_access {
+    bool all;              /* everybody */
+    bool has_group;        /* the members of a group */
+    uint32_t group;        /* then: its id */
+    const uint32_t *users; /* these; lives as long as the listener */
+    uint32_t user_count;
 };
 
 /* Why connect or listen failed, beside the code. */
@@ -240,7 +255,7 @@ typedef struct di_connect_options {
     bool delay;               /* let the system gather small messages */
     uint64_t keepalive_ns;    /* of silence before the peer is probed; 0: never */
     uint64_t user_timeout_ns; /* for what is sent to be acknowledged; 0: the system's own */
-    uint32_t server_user;     /* of whom the server may be, beside this user and root */
+    uint32_t server_user;     /* of whom the server may be, beside this user and root; 0: nobody */
     size_t loan_size;         /* bytes of memory for loans */
     bool exec_allowed;        /* programs may be started, */
     bool exec_keeps_standard; /* with their standard input and output left alone; */

@@ -3,6 +3,7 @@
 #include "transport/unix.h"
 
 #include "base/text.h"
+#include "transport/access.h"
 #include "transport/failure.h"
 #include "transport/stream.h"
 #include "transport/unix_socket.h"
@@ -29,10 +30,18 @@ static void unix_peer(int descriptor, di_peer *ret_peer)
 static int unix_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                         di_connection **ret_connection, di_failure *failure)
 {
-    (void)options;
     int descriptor;
+    uint32_t user = options ? options->server_user : 0;
     int error = di_unix_connect(rest, deadline, &descriptor, failure);
-    return error < 0 ? error : di_stream_create(descriptor, unix_peer, ret_connection);
+    if (error < 0)
+        return error;
+    /* Who may put a file at a path is its directory's affair; a name is whoever's takes it. */
+    error = *rest == '@' || user ? di_access_check_server(descriptor, user, failure) : 0;
+    if (error < 0) {
+        close(descriptor);
+        return error;
+    }
+    return di_stream_create(descriptor, unix_peer, ret_connection);
 }
 
 static void unix_close_listener(di_listener *base)
@@ -43,10 +52,11 @@ static void unix_close_listener(di_listener *base)
     free(listener);
 }
 
-static int unix_accept(di_listener *listener, di_connection **ret_connection)
+static int unix_accept(di_listener *base, di_connection **ret_connection)
 {
     int descriptor;
-    int result = di_stream_accept(listener->descriptor, &descriptor);
+    int result = di_unix_place_accept(&((di_unix_listener *)base)->place, base->descriptor,
+                                      &descriptor, &base->stranger);
     if (result != DI_MOVED)
         return result;
     int error = di_stream_create(descriptor, unix_peer, ret_connection);
@@ -58,9 +68,15 @@ static const char *unix_address(const di_listener *listener)
     return ((const di_unix_listener *)listener)->address.data;
 }
 
+static int unix_admit(di_listener *base, const di_access *access, di_failure *failure)
+{
+    return di_unix_place_admit(&((di_unix_listener *)base)->place, access, failure);
+}
+
 static const di_listener_ops unix_listener_ops = {
     .accept = unix_accept,
     .address = unix_address,
+    .admit = unix_admit,
     .close = unix_close_listener,
 };
 
@@ -98,8 +114,8 @@ static int unix_listen(const char *rest, di_listener **ret_listener, di_failure 
     return 0;
 }
 
-/* The path of a socket that somebody else has bound is theirs: it is not locked, and not removed.
- */
+/* The path of a socket that somebody else has bound is theirs: it is not locked, and not removed;
+ * and who may connect, they have settled. */
 static int unix_adopt(int descriptor, int family, di_listener **ret_listener, di_failure *failure)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

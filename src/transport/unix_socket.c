@@ -2,11 +2,13 @@
 #include "transport/unix_socket.h"
 
 #include "transport/failure.h"
+#include "transport/stream.h"
 
 #include <dari/error.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -135,6 +137,8 @@ int di_unix_place_listen(di_unix_place *place, const char *name, int *ret_descri
     }
     if (*name != '@')
         memcpy(place->path, address.sun_path, sizeof place->path);
+    else
+        place->asks = true;
     if (listen(descriptor, SOMAXCONN) < 0) {
         error = di_fail_system(failure, errno, NULL);
         close(descriptor);
@@ -142,6 +146,47 @@ int di_unix_place_listen(di_unix_place *place, const char *name, int *ret_descri
     }
     *ret_descriptor = descriptor;
     return 0;
+}
+
+/* The file of a bound socket is another one than the socket: it is opened by its name, and taken
+ * for it only if nobody has put something else there. The process's mask has no say. */
+static int open_to_others(const char *path, const di_access *access, di_failure *failure)
+{
+    static const char words[] = "the socket cannot be opened to others";
+    struct stat status;
+    char self[40];
+    int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0)
+        return di_fail_system(failure, errno, words);
+    int error = 0;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", file);
+    if (fstat(file, &status) < 0 || !S_ISSOCK(status.st_mode) || status.st_uid != geteuid())
+        error = di_fail(failure, DARI_IN_USE, "another program's file is there");
+    else if (di_access_is_of_group(access) &&
+             fchownat(file, "", (uid_t)-1, access->group, AT_EMPTY_PATH) < 0)
+        error = di_fail_system(failure, errno, "the socket cannot be given to the group");
+    else if (chmod(self, di_access_mode(access, S_IROTH | S_IWOTH)) < 0)
+        error = di_fail_system(failure, errno, words);
+    close(file);
+    return error;
+}
+
+int di_unix_place_admit(di_unix_place *place, const di_access *access, di_failure *failure)
+{
+    place->access = *access;
+    place->asks = !access->all && (!*place->path || di_access_asks(access));
+    return *place->path ? open_to_others(place->path, access, failure) : 0;
+}
+
+int di_unix_place_accept(const di_unix_place *place, int listening, int *ret_descriptor,
+                         uint32_t *ret_stranger)
+{
+    int result = di_stream_accept(listening, ret_descriptor);
+    if (result != DI_MOVED || !place->asks ||
+        di_access_admits(&place->access, *ret_descriptor, ret_stranger))
+        return result;
+    close(*ret_descriptor);
+    return DARI_PERMISSION;
 }
 
 void di_unix_place_end(di_unix_place *place, int descriptor)

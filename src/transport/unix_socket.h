@@ -9,6 +9,7 @@
 #define DI_TRANSPORT_UNIX_SOCKET_H
 
 #include "base/fork_guard.h"
+#include "transport/access.h"
 #include "transport/path_lock.h"
 #include "transport/transport.h"
 
@@ -19,6 +20,8 @@ typedef struct di_unix_place {
     di_fork_guard guard; /* a child that inherited this removes no files */
     di_path_lock lock;   /* not held for an abstract name */
     char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* what was bound, or "" */
+    di_access access;                                     /* who may connect, */
+    bool asks; /* which a mode does not settle: each peer is looked at */
 } di_unix_place;
 
 /* Connects, at the latest by the deadline. The descriptor is non-blocking and close-on-exec.
@@ -35,6 +38,14 @@ int di_unix_place_init(di_unix_place *place, di_failure *ret_failure);
  * above, and DARI_IN_USE; di_unix_place_end is due all the same. */
 int di_unix_place_listen(di_unix_place *place, const char *name, int *ret_descriptor,
                          di_failure *ret_failure);
+
+/* Lets others in: a file's group and mode become what that takes. Returns 0 or an error. */
+int di_unix_place_admit(di_unix_place *place, const di_access *access, di_failure *ret_failure);
+
+/* Accepts a connection, as di_stream_accept does, of somebody who may connect. DARI_PERMISSION:
+ * `ret_stranger`, who may not, was turned away. */
+int di_unix_place_accept(const di_unix_place *place, int listening, int *ret_descriptor,
+                         uint32_t *ret_stranger);
 
 /* Gives the place up, and closes the socket between its file and its lock; -1: there is none. */
 void di_unix_place_end(di_unix_place *place, int descriptor);

@@ -142,8 +142,7 @@ static void names_that_are_none(void **state)
         {"mq:a:1", "a slash or a colon"},
         {"mq:a?bytes=63", "bytes= is a number from 64 to 16384"},
         {"mq:a?messages=0", "messages= is a number from 1"},
-        {"mq:a?mode=0644", "mode= is 0600"},
-        {"mq:a?size=3", "only messages=, bytes= and mode="},
+        {"mq:a?size=3", "only messages= and bytes="},
         {"mq:a?bytes=64,messages=3", "separated by &"},
         {"mq:a?bytes=64&", "only messages="},
     };
@@ -224,7 +223,7 @@ static int connect_as_nobody(test_fixture *fixture)
 
 static int listen_as_nobody(test_fixture *fixture)
 {
-    strcat(fixture->address, "?mode=0622");
+    fixture->options.access.all = true;
     CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
     fixture_serve(fixture);
     return 0;
@@ -252,7 +251,7 @@ static int tell_uid(dari_request *request, const pair *arg, int32_t *ret)
     return 0;
 }
 
-static void other_users_are_refused_unless_the_mode_lets_them(void **state)
+static void other_users_are_refused_unless_they_are_let_in(void **state)
 {
     test_fixture *fixture = *state;
     if (geteuid() != 0)
@@ -263,7 +262,7 @@ static void other_users_are_refused_unless_the_mode_lets_them(void **state)
     echo_1_handlers handlers = echo_handlers;
     handlers.add = tell_uid;
     fixture->handlers = &handlers;
-    strcat(fixture->address, "?mode=0622");
+    fixture->options.access.all = true;
     fixture_serve(fixture);
     check_child(call_as_nobody, fixture);
     assert_int_equal(caller_uid, NOBODY);
@@ -276,8 +275,7 @@ static void a_server_of_another_user_is_not_called(void **state)
         skip();
     pid_t pid = start(listen_as_nobody, fixture);
     refuses(fixture->address, DARI_PERMISSION, "the server's queue belongs to another user");
-    dari_client *client =
-        fixture_connect(fixture, &(dari_client_options){.shm_server_user = NOBODY});
+    dari_client *client = fixture_connect(fixture, &(dari_client_options){.server_user = NOBODY});
     check_add(client);
     dari_client_close(client);
     stop(pid);
@@ -350,7 +348,7 @@ static void as_many_queues_as_the_system_has(void **state)
     test_fixture *fixture = *state;
     if (geteuid() != 0)
         skip();
-    strcat(fixture->address, "?mode=0622");
+    fixture->options.access.all = true;
     check_child(fill_the_system, fixture);
 }
 
@@ -576,7 +574,7 @@ static void write_part(const writer *self, uint8_t kind, uint64_t at, const void
 /* Makes the client's queue. */
 static void make_replies(writer *self)
 {
-    static const di_queue_shape shape = {.messages = 4, .bytes = 2048, .mode = 0600};
+    static const di_queue_shape shape = {.messages = 4, .bytes = 2048};
     char slot[DI_QUEUE_NAME_MAX + 1];
     di_queue_failure failure;
     self->slot = 5;
@@ -642,7 +640,7 @@ static void a_server_that_goes_before_it_accepts(void **state)
 /* The first name for clients' queues, of a client that got no further. */
 static int leave_a_queue(test_fixture *fixture)
 {
-    static const di_queue_shape shape = {.messages = 1, .bytes = 64, .mode = 0600};
+    static const di_queue_shape shape = {.messages = 1, .bytes = 64};
     char name[256], slot[DI_QUEUE_NAME_MAX + 1];
     di_queue queue;
     di_queue_failure failure;
@@ -697,8 +695,9 @@ static void the_dead_are_known_where_none_but_the_owner_writes(void **state)
     test_fixture *fixture = *state;
     for (int shared = 0; shared < 2; shared++) {
         di_peer peer = {0};
-        strcat(fixture->address, shared ? "?mode=0622" : "");
+        const di_access access = {.all = shared};
         di_listener *listener = raw_listen(fixture);
+        assert_int_equal(listener->ops->admit(listener, &access, &(di_failure){0}), 0);
         writer self = open_writer(fixture);
         greet(&self);
         di_queue_close(&self.replies);
@@ -900,8 +899,7 @@ static void a_server_that_closes_without_a_word(void **state)
 static void another_version_is_not_called(void **state)
 {
     test_fixture *fixture = *state;
-    static const di_queue_shape shape = {
-        .messages = 2, .bytes = 256, .mode = 0600, .note = DI_MQ_VERSION + 1};
+    static const di_queue_shape shape = {.messages = 2, .bytes = 256, .note = DI_MQ_VERSION + 1};
     char name[256];
     di_queue queue;
     di_queue_failure failure;
@@ -920,7 +918,7 @@ int main(void)
         CASE(names_that_are_none),
         CASE(a_dead_owners_name_is_taken_over),
         CASE(a_child_removes_and_tells_nothing),
-        CASE(other_users_are_refused_unless_the_mode_lets_them),
+        CASE(other_users_are_refused_unless_they_are_let_in),
         CASE(a_server_of_another_user_is_not_called),
         CASE(limits_are_named),
         CASE(as_many_queues_as_the_system_has),

@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const di_queue_shape small = {.messages = 2, .bytes = 64, .mode = 0600, .note = 7};
+static const di_queue_shape small = {.messages = 2, .bytes = 64, .note = 7};
 
 typedef struct queue_state {
     char name[64];
@@ -137,12 +137,20 @@ static void the_mode_is_what_is_asked_for(void **state)
     di_queue_failure failure;
     struct stat status;
     mode_t mask = umask(0077);
-    di_queue_shape shape = small;
-    shape.mode = 0622;
-    assert_int_equal(di_queue_create(self->name, &shape, false, &queue, &failure), 0);
+    assert_int_equal(di_queue_create(self->name, &small, false, &queue, &failure), 0);
+    assert_int_equal(fstat(queue.descriptor, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(di_queue_share(&queue, getegid(), 0622, &failure), 0);
     umask(mask);
     assert_int_equal(fstat(queue.descriptor, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0622);
+    assert_int_equal(status.st_gid, getegid());
+    di_queue_close(&queue);
+    umask(0777);
+    assert_int_equal(di_queue_create(self->name, &small, false, &queue, &failure), 0);
+    umask(mask);
+    assert_int_equal(fstat(queue.descriptor, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
     di_queue_close(&queue);
 }
 
@@ -228,10 +236,9 @@ static void a_writer_locks_nothing_of_a_living_owner(void **state)
     queue_state *self = *state;
     di_queue queue, other;
     di_queue_failure failure;
-    di_queue_shape shared = small;
     uint8_t note = 0;
-    shared.mode = 0622;
-    assert_int_equal(di_queue_create(self->name, &shared, false, &queue, &failure), 0);
+    assert_int_equal(di_queue_create(self->name, &small, false, &queue, &failure), 0);
+    assert_int_equal(di_queue_share(&queue, (gid_t)-1, 0622, &failure), 0);
     assert_int_equal(di_queue_open(self->name, O_WRONLY, &other, &failure), 0);
     const off_t mark = 16 + ((off_t)7 << 22) + getpid();
     const off_t places[] = {0, 1, 16, 17, mark - 1, mark, mark + 1, ((off_t)1 << 30) + 15};
@@ -267,10 +274,10 @@ static int exceed_limits(const queue_state *self)
     di_queue_failure failure;
     struct rlimit none = {0, 0};
     CHECK(geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0));
-    di_queue_shape shape = {.messages = 100000, .bytes = 64, .mode = 0600};
+    di_queue_shape shape = {.messages = 100000, .bytes = 64};
     CHECK(di_queue_create(self->name, &shape, false, &queue, &failure) == DARI_LIMIT);
     CHECK(names(&failure, "fs.mqueue.msg_max") && failure.found == 100000 && failure.allowed > 0);
-    shape = (di_queue_shape){.messages = 1, .bytes = 17 << 20, .mode = 0600};
+    shape = (di_queue_shape){.messages = 1, .bytes = 17 << 20};
     CHECK(di_queue_create(self->name, &shape, false, &queue, &failure) == DARI_LIMIT);
     CHECK(names(&failure, "fs.mqueue.msgsize_max") && failure.found == 17 << 20);
     CHECK(setrlimit(RLIMIT_MSGQUEUE, &none) == 0);

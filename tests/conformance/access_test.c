@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/* Who may connect, and to whom: each scheme that has names, tried as other users, which only root
+ * can. */
+#include "conformance/cases.h"
+
+#include "base/clock.h"
+
+#include <dari/counters.h>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Users and groups that nobody has. */
+enum { GUEST = 4711, STRANGER = 4712, CLUB = 4713, OTHERS = 4714 };
+
+/* What a scheme does for users whom it does not let in. */
+typedef struct manner {
+    const char *scheme;
+    bool has_mode;   /* the kernel refuses them, at once */
+    mode_t for_club; /* the mode of its file with a group, */
+    mode_t for_all;  /* and with all */
+    bool both;       /* it can have a group and users */
+} manner;
+
+static const manner manners[] = {
+    {"unix_path", true, 0660, 0666, true},
+    {"unix_abstract", false, 0, 0, true},
+    {"shm", true, 0660, 0666, true},
+    {"fifo", true, 0620, 0622, false},
+    {"mq", true, 0, 0, false},
+};
+
+#define FOR_EACH_MANNER(it) \
+    for (const manner *it = manners; it < manners + sizeof manners / sizeof *manners; it++)
+
+/* A user, with one group beside those of no interest. */
+typedef struct guise {
+    uid_t user;
+    gid_t first, second;
+} guise;
+
+static const guise guest = {GUEST, OTHERS, OTHERS};
+static const guise stranger = {STRANGER, OTHERS, OTHERS};
+static const guise member = {STRANGER, OTHERS, CLUB};
+static const guise first_of_members = {STRANGER, CLUB, OTHERS};
+
+static void need_root(void)
+{
+    if (geteuid() == 0)
+        return;
+    puts("# left out: only root can try as other users");
+    skip();
+}
+
+static void begin(test_fixture *fixture, const char *scheme)
+{
+    *fixture = (test_fixture){.scheme = scheme_named(scheme)};
+    fixture_begin(fixture);
+    if (*fixture->directory)
+        assert_int_equal(chmod(fixture->directory, 0777), 0);
+}
+
+static void become(const guise *who)
+{
+    if (setgroups(1, &who->second) < 0 || setresgid(who->first, who->first, who->first) < 0 ||
+        setresuid(who->user, who->user, who->user) < 0)
+        _exit(1);
+}
+
+/* Connects and calls as another user, in a child. Returns what came of it. */
+static int call_as(const test_fixture *fixture, const guise *who, uint32_t server_user)
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dari_client *client = NULL;
+        dari_call call = DARI_CALL(.deadline_ns = 10 * DARI_S);
+        const dari_client_options options = {
+            .call = &call, .no_reconnect = true, .server_user = server_user};
+        become(who);
+        int error = dari_connect(fixture->address, &options, &client);
+        if (error == 0)
+            error = nothing_1(client, &call);
+        dari_client_close(client);
+        _exit(-error);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return -WEXITSTATUS(status);
+}
+
+static const char *path_of(const test_fixture *fixture)
+{
+    return strchr(fixture->address, ':') + 1;
+}
+
+/* Listens while the process's mask is one that would spoil the mode. */
+static void serve_masked(test_fixture *fixture, mode_t mask)
+{
+    mode_t before = umask(mask);
+    fixture_listen(fixture);
+    umask(before);
+    fixture_start(fixture);
+}
+
+static void check_mode(const test_fixture *fixture, mode_t mode, gid_t group)
+{
+    struct stat status;
+    if (!fixture->scheme->has_path)
+        return;
+    assert_int_equal(stat(path_of(fixture), &status), 0);
+    assert_int_equal(status.st_mode & 07777, mode);
+    assert_int_equal(status.st_gid, group);
+}
+
+static uint64_t refused_by(const test_fixture *fixture)
+{
+    dari_counters counters;
+    assert_int_equal(dari_server_counters(fixture->server, &counters), 0);
+    uint64_t refused = counters.connections_refused;
+    dari_counters_end(&counters);
+    return refused;
+}
+
+/* The user is turned away, by the kernel or by the server. */
+static void check_refused(test_fixture *fixture, const guise *who, bool by_kernel)
+{
+    char line[64];
+    unsigned logged = fixture->logged;
+    uint64_t refused = refused_by(fixture);
+    assert_int_equal(call_as(fixture, who, 0), by_kernel ? DARI_PERMISSION : DARI_CLOSED);
+    if (by_kernel)
+        return;
+    fixture_await_logged(fixture, logged + 1);
+    snprintf(line, sizeof line, "user %u may not connect", (unsigned)who->user);
+    assert_non_null(strstr(fixture->log_text, line));
+    assert_int_equal(fixture->log_error, DARI_PERMISSION);
+    assert_int_equal(refused_by(fixture), refused + 1);
+}
+
+static void nobody_else_by_default(void **state)
+{
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        begin(&fixture, it->scheme);
+        serve_masked(&fixture, 0);
+        check_mode(&fixture, 0600, getegid());
+        check_refused(&fixture, &guest, it->has_mode);
+        check_refused(&fixture, &member, it->has_mode);
+        fixture_end(&fixture);
+    }
+}
+
+static void a_group(void **state)
+{
+    static const char *const names[] = {"4713", "04713"};
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        begin(&fixture, it->scheme);
+        fixture.options.access.group = names[(it - manners) % 2];
+        serve_masked(&fixture, 0777);
+        check_mode(&fixture, it->for_club, CLUB);
+        assert_int_equal(call_as(&fixture, &member, 0), 0);
+        assert_int_equal(call_as(&fixture, &first_of_members, 0), 0);
+        check_refused(&fixture, &stranger, it->has_mode);
+        dari_client *own = fixture_connect(&fixture, NULL);
+        check_add(own);
+        dari_client_close(own);
+        fixture_end(&fixture);
+    }
+}
+
+static void some_users(void **state)
+{
+    static const uint32_t users[] = {1, GUEST};
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        begin(&fixture, it->scheme);
+        fixture.options.access.users = users;
+        fixture.options.access.user_count = 2;
+        serve_masked(&fixture, 0777);
+        check_mode(&fixture, it->for_all, getegid());
+        assert_int_equal(call_as(&fixture, &guest, 0), 0);
+        check_refused(&fixture, &stranger, false);
+        check_refused(&fixture, &member, false);
+        dari_client *own = fixture_connect(&fixture, NULL);
+        check_add(own);
+        dari_client_close(own);
+        fixture_end(&fixture);
+    }
+}
+
+static void a_group_and_users(void **state)
+{
+    static const uint32_t users[] = {GUEST};
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        begin(&fixture, it->scheme);
+        const dari_server_options options = {
+            .access = {.group = "4713", .users = users, .user_count = 1}};
+        if (it->both) {
+            fixture.options.access = options.access;
+            serve_masked(&fixture, 0777);
+            assert_int_equal(call_as(&fixture, &guest, 0), 0);
+            assert_int_equal(call_as(&fixture, &member, 0), 0);
+            check_refused(&fixture, &stranger, false);
+        } else {
+            dari_server *server = NULL;
+            assert_int_equal(dari_server_create(&options, &server), 0);
+            assert_int_equal(dari_server_listen(server, fixture.address), DARI_INVALID);
+            assert_non_null(strstr(dari_server_message(server), "a group or users, not both"));
+            dari_server_destroy(server);
+        }
+        fixture_end(&fixture);
+    }
+}
+
+static void everybody(void **state)
+{
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        begin(&fixture, it->scheme);
+        fixture.options.access.all = true;
+        serve_masked(&fixture, 0777);
+        check_mode(&fixture, it->for_all, getegid());
+        assert_int_equal(call_as(&fixture, &stranger, 0), 0);
+        fixture_end(&fixture);
+    }
+}
+
+/* A peer in more groups than there is room for at first. */
+static void a_member_of_many_groups(void **state)
+{
+    gid_t groups[100];
+    test_fixture fixture;
+    int status;
+    (void)state;
+    need_root();
+    for (size_t i = 0; i < 100; i++)
+        groups[i] = (gid_t)(CLUB - 99 + i);
+    begin(&fixture, "unix_abstract");
+    fixture.options.access.group = "4713";
+    fixture_serve(&fixture);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        dari_client *client = NULL;
+        if (setgroups(100, groups) < 0 || setresgid(OTHERS, OTHERS, OTHERS) < 0 ||
+            setresuid(GUEST, GUEST, GUEST) < 0 ||
+            dari_connect(fixture.address, &(dari_client_options){.no_reconnect = true}, &client) <
+                0)
+            _exit(1);
+        _exit(nothing_1(client, NULL) == 0 ? 0 : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    fixture_end(&fixture);
+}
+
+/* --- What cannot be. --- */
+
+static void check_listen(const dari_access *access, const char *address, int expected,
+                         const char *words)
+{
+    dari_server *server = NULL;
+    assert_int_equal(dari_server_create(&(dari_server_options){.access = *access}, &server), 0);
+    assert_int_equal(dari_server_listen(server, address), expected);
+    assert_non_null(strstr(dari_server_message(server), words));
+    dari_server_destroy(server);
+}
+
+static void groups_that_are_not_there(void **state)
+{
+    static const char *const names[] = {"no-such-group", "",           "-1",
+                                        "4713x",         "4294967295", "99999999999999999999"};
+    (void)state;
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        begin(&fixture, it->scheme);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            char words[64];
+            snprintf(words, sizeof words, "listen: there is no group %s", names[i]);
+            check_listen(&(dari_access){.group = names[i]}, fixture.address, DARI_INVALID, words);
+        }
+        fixture_end(&fixture);
+    }
+}
+
+static void options_that_are_not_valid(void **state)
+{
+    static const uint32_t users[DARI_ACCESS_USERS_MAX + 1];
+    dari_server *server = NULL;
+    (void)state;
+    dari_server_options options = {.access = {.user_count = 1}};
+    assert_int_equal(dari_server_create(&options, &server), DARI_INVALID);
+    options.access.users = users;
+    options.access.user_count = DARI_ACCESS_USERS_MAX + 1;
+    assert_int_equal(dari_server_create(&options, &server), DARI_INVALID);
+    options.access.user_count = DARI_ACCESS_USERS_MAX;
+    assert_int_equal(dari_server_create(&options, &server), 0);
+    dari_server_destroy(server);
+}
+
+/* The name of a group is looked up; and nothing is left at the path where that fails. */
+static int listen_for_roots_group(test_fixture *fixture)
+{
+    const dari_access roots = {.group = "root"};
+    become(&guest);
+    check_listen(&roots, fixture->address, DARI_PERMISSION, "cannot be given to the group");
+    return fixture->scheme->has_path && access(path_of(fixture), F_OK) == 0 ? __LINE__ : 0;
+}
+
+static void groups_that_are_somebody_elses(void **state)
+{
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        if (!it->has_mode)
+            continue;
+        begin(&fixture, it->scheme);
+        check_child(listen_for_roots_group, &fixture);
+        fixture_end(&fixture);
+    }
+}
+
+/* --- Servers of another user. --- */
+
+static int told[2]; /* the server listens */
+
+/* Serves as the guest until it is killed. */
+static pid_t serve_as_guest(test_fixture *fixture)
+{
+    static const guise host = {GUEST, OTHERS, CLUB};
+    char byte;
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        become(&host);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+            _exit(1);
+        fixture_listen(fixture);
+        if (write(told[1], "x", 1) == 1)
+            dari_server_run(fixture->server);
+        _exit(1);
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    return pid;
+}
+
+static void end_of_guest(test_fixture *fixture, pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(told[0]);
+    fixture_serve(fixture); /* takes over and removes what is left */
+    fixture_end(fixture);
+}
+
+static int connect_to(const test_fixture *fixture, uint32_t server_user, const char *words)
+{
+    dari_client *client = NULL;
+    dari_call call = {0};
+    const dari_client_options options = {.call = &call, .server_user = server_user};
+    int error = dari_connect(fixture->address, &options, &client);
+    if (error == 0)
+        check_add(client);
+    else
+        assert_non_null(strstr(dari_call_message(&call), words));
+    dari_client_close(client);
+    dari_call_end(&call);
+    return error;
+}
+
+static void servers_of_another_user(void **state)
+{
+    static const char words[] = "another user";
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        bool anybody = strcmp(it->scheme, "unix_path") == 0;
+        begin(&fixture, it->scheme);
+        pid_t pid = serve_as_guest(&fixture);
+        assert_int_equal(connect_to(&fixture, 0, words), anybody ? 0 : DARI_PERMISSION);
+        assert_int_equal(connect_to(&fixture, STRANGER, words), DARI_PERMISSION);
+        assert_int_equal(connect_to(&fixture, GUEST, words), 0);
+        end_of_guest(&fixture, pid);
+    }
+}
+
+/* A group brings together two users of whom neither is root; not over queues. */
+static void servers_of_another_user_by_a_group(void **state)
+{
+    (void)state;
+    need_root();
+    FOR_EACH_MANNER(it)
+    {
+        test_fixture fixture;
+        bool anybody = strcmp(it->scheme, "unix_path") == 0;
+        bool never = strcmp(it->scheme, "mq") == 0;
+        begin(&fixture, it->scheme);
+        fixture.options.access.group = "4713";
+        pid_t pid = serve_as_guest(&fixture);
+        assert_int_equal(call_as(&fixture, &member, 0), anybody ? 0 : DARI_PERMISSION);
+        assert_int_equal(call_as(&fixture, &member, GUEST), never ? DARI_PERMISSION : 0);
+        assert_int_equal(call_as(&fixture, &stranger, GUEST),
+                         it->has_mode ? DARI_PERMISSION : DARI_CLOSED);
+        end_of_guest(&fixture, pid);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_else_by_default),
+        cmocka_unit_test(a_group),
+        cmocka_unit_test(some_users),
+        cmocka_unit_test(a_group_and_users),
+        cmocka_unit_test(everybody),
+        cmocka_unit_test(a_member_of_many_groups),
+        cmocka_unit_test(groups_that_are_not_there),
+        cmocka_unit_test(options_that_are_not_valid),
+        cmocka_unit_test(groups_that_are_somebody_elses),
+        cmocka_unit_test(servers_of_another_user),
+        cmocka_unit_test(servers_of_another_user_by_a_group),
+    };
+    use_queues_of_ones_own();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
