@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum rpc_work { NOTHING, PIPELINED, ECHO };
+enum rpc_work { NOTHING, PIPELINED, ECHO, LEND };
 
 /* How the two sides of a row wait for each other. */
 enum rpc_waits {
@@ -90,6 +90,7 @@ static const rpc_row rows[] = {
      ON_TWO_CORES,
      {{&rpc_dari, 0}, {&rpc_dari_unix, 1.0 / 3}}},
     {"rpc/shm/echo1M", RPC_SHM, ECHO, 101, ON_TWO_CORES, {{&rpc_dari, 0}, {&rpc_raw_shm, 1.2}}},
+    {"rpc/shm/loan1M", RPC_SHM, LEND, 101, ON_TWO_CORES, {{&rpc_dari_loan, 0}, {&rpc_memcpy, 1.2}}},
 };
 
 /* A subject of the row that is being measured. */
@@ -152,13 +153,18 @@ static bool (*run_of(const rpc_subject *subject, enum rpc_work work))(void *, ui
         return subject->pipelined ? subject->pipelined : subject->nothing;
     case ECHO:
         return subject->echo;
+    case LEND:
+        return subject->lend;
     }
     return NULL;
 }
 
-/* Fewer calls than that would be lined up, not in flight. */
+/* Fewer calls than that would be lined up, not in flight; or cost what it takes to wake a server,
+ * which has slept since the batch before, where a peer wakes nobody. */
 static uint64_t rounds_min(const rpc_subject *subject, enum rpc_work work)
 {
+    if (work == LEND)
+        return RPC_IN_FLIGHT / 2;
     return work == PIPELINED && subject->pipelined ? 2 * RPC_IN_FLIGHT : 1;
 }
 

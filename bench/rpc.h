@@ -45,11 +45,15 @@ typedef struct rpc_subject {
     bool (*pipelined)(void *client, uint64_t rounds, uint64_t seed); /* RPC_IN_FLIGHT at a time;
                                                                         NULL: one after the other */
     bool (*echo)(void *client, uint64_t rounds, uint64_t seed);      /* RPC_ECHO_SIZE each way */
+    bool (*lend)(void *client, uint64_t rounds, uint64_t seed); /* RPC_ECHO_SIZE, all of which is
+                                                                   read at the other side */
 } rpc_subject;
 
 extern const rpc_subject rpc_dari;
 extern const rpc_subject rpc_dari_unix;
-extern const rpc_subject rpc_raw; /* the same bytes, with system calls alone */
+extern const rpc_subject rpc_dari_loan; /* LEND alone: with memory for loans */
+extern const rpc_subject rpc_memcpy;    /* LEND alone: no calls, the same bytes copied once */
+extern const rpc_subject rpc_raw;       /* the same bytes, with system calls alone */
 extern const rpc_subject rpc_raw_pipe;
 extern const rpc_subject rpc_raw_mq; /* by two queues, NOTHING alone */
 extern const rpc_subject rpc_raw_unix;

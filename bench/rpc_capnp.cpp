@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Cap'n Proto's side, as its "easy" interface has it: a two-party connection, promises, and the event
-// loop of each process's thread.
+// Cap'n Proto's side, as its "easy" interface has it: a two-party connection, promises, and the
+// event loop of each process's thread.
 #include "calls.capnp.h"
 #include "rpc.h"
 
@@ -31,8 +31,7 @@ std::string address_of(const rpc_place &place)
 template <typename Work> bool run(Work &&work)
 {
     auto exception = kj::runCatchingExceptions(work);
-    KJ_IF_MAYBE(failure, exception)
-    {
+    KJ_IF_MAYBE (failure, exception) {
         fprintf(stderr, "bench: capnproto: %s\n", kj::str(*failure).cStr());
         return false;
     }
@@ -50,8 +49,7 @@ void serve(rpc_place *place, int ready)
 }
 
 struct Client {
-    explicit Client(const std::string &address)
-        : rpc(address.c_str()), calls(rpc.getMain<Calls>())
+    explicit Client(const std::string &address) : rpc(address.c_str()), calls(rpc.getMain<Calls>())
     {
     }
 
@@ -109,5 +107,5 @@ bool pipelined(void *context, uint64_t rounds, uint64_t)
 } // namespace
 
 const rpc_subject rpc_capnp = {
-    "capnproto", RPC_ANY, serve, open_client, close_client, nothing, pipelined, nullptr,
+    "capnproto", RPC_ANY, serve, open_client, close_client, nothing, pipelined, nullptr, nullptr,
 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void close_client(void *context)
+void rpc_dari_close(void *context)
 {
     rpc_dari_client *client = context;
     dari_client_close(client->client);
@@ -17,20 +17,27 @@ static void close_client(void *context)
     free(client);
 }
 
-static void *open_client(const rpc_place *place)
+void *rpc_dari_open(const rpc_place *place, size_t loan_size)
 {
     char address[RPC_DARI_ADDRESS_SIZE];
     rpc_dari_client *client = calloc(1, sizeof *client);
     if (!client)
         return NULL;
     rpc_dari_address(place, false, address);
-    const dari_client_options options = {
-        .call = &client->call, .spin = place->never_spins ? DARI_SPIN_NEVER : DARI_SPIN_BALANCED};
+    const dari_client_options options = {.call = &client->call,
+                                         .spin = place->never_spins ? DARI_SPIN_NEVER
+                                                                    : DARI_SPIN_BALANCED,
+                                         .shm_loan_size = loan_size};
     if (dari_connect(address, &options, &client->client) == 0)
         return client;
     fprintf(stderr, "bench: dari: %s\n", dari_call_message(&client->call));
-    close_client(client);
+    rpc_dari_close(client);
     return NULL;
+}
+
+static void *open_client(const rpc_place *place)
+{
+    return rpc_dari_open(place, 0);
 }
 
 static bool nothing(void *context, uint64_t rounds, uint64_t seed)
@@ -73,7 +80,7 @@ const rpc_subject rpc_dari = {
     .name = "dari",
     .serve = rpc_dari_serve,
     .open = open_client,
-    .close = close_client,
+    .close = rpc_dari_close,
     .nothing = nothing,
     .pipelined = rpc_dari_pipelined,
     .echo = echo,
@@ -84,7 +91,7 @@ const rpc_subject rpc_dari_unix = {
     .scheme = RPC_UNIX,
     .serve = rpc_dari_serve,
     .open = open_client,
-    .close = close_client,
+    .close = rpc_dari_close,
     .nothing = nothing,
     .pipelined = rpc_dari_pipelined,
     .echo = echo,

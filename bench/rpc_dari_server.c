@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dari's server. */
+#include "codec.h"
 #include "rpc_dari.h"
 
 #include <stdio.h>
@@ -40,11 +41,20 @@ static int echo(dari_request *request, const echo_data *arg, echo_data *ret)
     return 0;
 }
 
+static int sum(dari_request *request, const echo_data *arg, uint64_t *ret)
+{
+    (void)request;
+    *ret = codec_read_all(arg->data, arg->size);
+    return 0;
+}
+
 void rpc_dari_serve(rpc_place *place, int ready)
 {
-    static const calls_1_handlers handlers = {.nothing = nothing, .echo = echo};
+    static const calls_1_handlers handlers = {.nothing = nothing, .echo = echo, .sum = sum};
     const dari_server_options options = {.connections_max = RPC_IDLE_CONNECTIONS + 1,
                                          .connections_per_peer_max = RPC_IDLE_CONNECTIONS + 1,
+                                         .shm_loan_max = RPC_ECHO_SIZE,
+                                         .shm_read_loans = true,
                                          .spin = place->never_spins ? DARI_SPIN_NEVER
                                                                     : DARI_SPIN_BALANCED};
     char address[RPC_DARI_ADDRESS_SIZE];

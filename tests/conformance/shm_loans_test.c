@@ -263,7 +263,7 @@ static void an_honest_client_by_hand(void **state)
     fixture_serve(fixture);
     meet(fixture, UINT32_MAX, &self);
     assert_int_equal(self.granted, LOANS);
-    for (uint32_t i = 0; i < 200; i++) {
+    for (uint32_t i = 0; i < 100; i++) {
         fill(&self, (uint8_t)i);
         put_call(&self, SINK, 4 + LARGE);
         put_word(&self, LARGE);
@@ -444,7 +444,7 @@ static void references_to_anything(void **state)
 /* The same memory many times, and more references in one message than stay where they are. */
 static void references_that_overlap(void **state)
 {
-    enum { ITEMS = 40 };
+    enum { ITEMS = 20 };
     test_fixture *fixture = *state;
     liar self;
     fixture_serve(fixture);
@@ -548,7 +548,7 @@ static void loans_that_change(void **state)
     meet(fixture, LOANS, &self);
     changer changes = {.bytes = self.loans};
     assert_int_equal(pthread_create(&thread, NULL, change, &changes), 0);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         put_call(&self, SINK, 4 + LARGE);
         put_word(&self, LARGE);
         lend(&self, 0, LARGE);
@@ -570,7 +570,7 @@ static void random_words(void **state)
     test_fixture *fixture = *state;
     uint64_t seed = 7;
     fixture_serve(fixture);
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 60; round++) {
         liar self;
         meet(fixture, LOANS, &self);
         for (int i = 0; i < 10; i++) {
