@@ -71,6 +71,16 @@ else
     skip "uv-server and uv-client" "libuv is not there"
 fi
 
+for at in "shm:$PWD/socket" "unix:$PWD/socket"; do
+    check "frame-server serves at $at" start_server frame-server "$at"
+    run "$examples/frame-client" "$address" 30
+    check "frame-server finds what frame-client has drawn" \
+        says "30 frames, the last one bright at 29, 29"
+    check "frame-server ends with 0" ends_well
+done
+run "$examples/frame-client" "unix:$PWD/socket" 30
+check "frame-client says that nobody is there" exits 1 "unix:$PWD/socket: connect:"
+
 start_server uid-server "unix:$PWD/socket" "$(id -u)" 12345
 run "$examples/calc-client" "$address" 40 2
 check "uid-server answers its users" says "40 + 2 = 42"
