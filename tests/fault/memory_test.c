@@ -4,14 +4,14 @@
 
 #define ALLOCATIONS_MAX 500u
 
-static void starve(const scene_kind *kind)
+static void starve_over(const scene_kind *kind, const char *const *names, unsigned count)
 {
     unsigned before = count_descriptors();
     for (unsigned server = 0; server < SCENE_SERVERS; server++) {
         if (!(kind->servers & 1u << server))
             continue;
-        for (unsigned i = 0; i < 2; i++) {
-            const test_scheme *scheme = scheme_named(scene_schemes[i]);
+        for (unsigned i = 0; i < count; i++) {
+            const test_scheme *scheme = scheme_named(names[i]);
             fault_plan plan = {.call = FAULT_ALLOCATE, .count = 1};
             while (scene_play(kind, server, scheme, &plan, false))
                 assert_true(++plan.at < ALLOCATIONS_MAX);
@@ -22,6 +22,11 @@ static void starve(const scene_kind *kind)
         }
     }
     assert_int_equal(count_descriptors(), before);
+}
+
+static void starve(const scene_kind *kind)
+{
+    starve_over(kind, scene_schemes, 2);
 }
 
 static void calls(void **state)
@@ -64,6 +69,12 @@ static void connecting(void **state)
 {
     (void)state;
     starve(&scene_kinds[SCENE_CONNECT]);
+}
+
+static void loans(void **state)
+{
+    (void)state;
+    starve_over(&scene_kinds[SCENE_LOANS], &(const char *){"shm"}, 1);
 }
 
 static void calls_both_ways(void **state)
@@ -115,6 +126,7 @@ int main(void)
         cmocka_unit_test(calls_that_can_be_cancelled),
         cmocka_unit_test(a_shared_client),
         cmocka_unit_test(connecting),
+        cmocka_unit_test(loans),
         cmocka_unit_test(calls_both_ways),
         cmocka_unit_test(a_call_connects_again),
         cmocka_unit_test(calls_are_kept),

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <dari/cancel.h>
+#include <dari/loan.h>
 #include <dari/server.h>
 
 #include <errno.h>
@@ -211,5 +212,28 @@ void scene_connect(test_scene *scene)
     check(scene, (error == 0) == (scene->client != NULL), "a client of a failure");
     if (error == 0)
         call_add(scene, &call);
+    dari_call_end(&call);
+}
+
+void scene_loans(test_scene *scene)
+{
+    dari_call call = {0};
+    dari_client_options options = {
+        .call = &call, .deadline_ns = PATIENCE_NS, .no_reconnect = true, .shm_loan_size = LARGE};
+    check_error(scene, dari_connect(scene->fixture.address, &options, &scene->client));
+    for (int i = 0; i < 2 && scene->client; i++) {
+        void *memory = NULL;
+        int error = dari_loan(scene->client, LARGE, &memory);
+        check_error(scene, error);
+        if (error < 0)
+            continue;
+        opaque_data ret;
+        memcpy(memory, stage_data, LARGE);
+        error = echo_data_1(scene->client, &(opaque_data){LARGE, memory}, &ret, &call);
+        check_error(scene, error);
+        check(scene, error != 0 || is_data(&ret, LARGE), "the echo is not what was lent");
+        dari_loan_end(scene->client, memory);
+        dari_call_reset(&call);
+    }
     dari_call_end(&call);
 }

@@ -31,6 +31,7 @@ void scene_cancel(test_scene *scene);
 void scene_shared(test_scene *scene);
 void *scene_partner(void *scene); /* the other thread of scene_shared */
 void scene_connect(test_scene *scene);
+void scene_loans(test_scene *scene);
 
 /* Both ways: the caller's server and its thread, before the plan; the end of them; the handlers of
  * the other side. */

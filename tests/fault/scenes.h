@@ -37,6 +37,7 @@ enum {
     SCENE_CANCEL,      /* calls that can be cancelled, and one that is */
     SCENE_SHARED,      /* two threads, one client */
     SCENE_CONNECT,     /* and a call */
+    SCENE_LOANS,       /* connecting, and large calls of what is lent; over shm: */
     SCENE_BOTH_WAYS,   /* the server calls back */
     SCENE_LOST_CALL,   /* synchronous ones that connect again */
     SCENE_LOST_FLIGHT, /* asynchronous ones that are kept until there is a connection */

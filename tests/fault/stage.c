@@ -157,6 +157,8 @@ test_scene *set_stage(const scene_kind *kind, scene_server server, const test_sc
         stage_data[i] = (uint8_t)(i * 7 + i / 251);
     fixture_begin(&scene->fixture);
     scene->fixture.handlers = &stage_handlers;
+    scene->fixture.options.shm_loan_max = LARGE;
+    scene->fixture.options.shm_read_loans = true;
     scene->fixture.options.workers = server == SERVER_WORKERS ? 2 : 0;
     return scene;
 }

@@ -18,7 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFLECT_PROGRAM = 0x20000104, REFLECT_VERSION = 1, ROUNDS = 20, ADDITIONS = 200 };
+enum {
+    REFLECT_PROGRAM = 0x20000104,
+    REFLECT_VERSION = 1,
+    ROUNDS = 20,
+    ADDITIONS = 200,
+    LOAN = 200000
+};
 
 /* Decodes a value of the type that the procedure is for, and encodes it again. */
 static int reflect(dari_request *request, const void *unused)
@@ -77,7 +83,8 @@ static void stop(int signal)
 
 static int serve(const char *address, const dari_interface *interface)
 {
-    int status = dari_server_create(NULL, &server);
+    const dari_server_options options = {.shm_loan_max = LOAN, .shm_read_loans = true};
+    int status = dari_server_create(&options, &server);
     if (status == 0)
         status = dari_server_add(server, interface, NULL, NULL);
     if (status == 0)
@@ -148,6 +155,22 @@ static void take_sum(void *user, const int32_t *sum, dari_call *call)
     dari_call_end(call);
 }
 
+/* Large data in memory of dari_loan, twice: over shm: the other machine reads it there. */
+static int call_with_loan(dari_client *client, dari_call *call)
+{
+    void *memory;
+    my_bytes back;
+    int status = dari_loan(client, LOAN, &memory);
+    for (int i = 0; i < 2 && status == 0; i++) {
+        memset(memory, 0x33 + i, LOAN);
+        status = my_echo_1(client, &(my_bytes){LOAN, memory}, &back, call);
+        if (status == 0 && (back.size != LOAN || memcmp(back.data, memory, LOAN) != 0))
+            status = DARI_BAD_REPLY;
+        dari_call_reset(call);
+    }
+    return status;
+}
+
 /* Calls in flight, one answered with an error, and one with much in it. */
 static int call_calc(dari_client *client, dari_call *call)
 {
@@ -176,13 +199,18 @@ static int call(const char *address, const dari_interface *interface)
 {
     dari_call call = {0};
     dari_client *client = NULL;
-    int status = dari_connect(address, &(dari_client_options){.call = &call}, &client);
+    int status = dari_connect(address, &(dari_client_options){.call = &call, .shm_loan_size = LOAN},
+                              &client);
     if (status < 0)
         fprintf(stderr, "%s\n", dari_call_message(&call));
     if (status == 0)
         status = call_all(client, interface, &call);
     if (status == 0 && (status = call_calc(client, &call)) < 0)
         fprintf(stderr, "calc: a wrong answer, or none: %s\n", dari_call_message(&call));
+    /* A datagram has no room for that. */
+    if (status == 0 && strncmp(address, "udp:", 4) != 0 &&
+        (status = call_with_loan(client, &call)) < 0)
+        fprintf(stderr, "loan: a wrong answer, or none: %s\n", dari_call_message(&call));
     dari_call_end(&call);
     dari_client_close(client);
     return status;
