@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzzes the front end of the interface compiler: the input is an interface file. Whatever it is,
- * compiling it ends, gives a tree or an error, and gives back all memory.
+/* Fuzzes the interface compiler: the input is an interface file. Whatever it is, compiling it ends,
+ * gives a tree or an error, and gives back all memory; a tree gives C, or names that clash.
  *
  * With DI_FUZZ_MAIN defined it is a program that runs the files given as arguments instead. */
+#include "gen/emit_c.h"
 #include "idl/compile.h"
+
+#include <dari/error.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +97,29 @@ static size_t check_diagnostics(const di_idl *idl)
     return errors;
 }
 
+static bool drop(void *context, const char *data, size_t size)
+{
+    *(size_t *)context += size;
+    return data || !size;
+}
+
+static void check_emission(const di_unit *unit)
+{
+    static const di_emit_c_options options = {.stem = "fuzz", .prefix = ""};
+    di_text header = {0};
+    di_clash clash;
+    size_t written = 0;
+    int status = di_emit_c(unit, &options, &header, &(di_emit_sink){drop, &written}, &clash);
+    check(status == 0 || status == DARI_INVALID);
+    check((status == 0) == (written > 0) && (status == 0) == (header.size > 0));
+    if (status) {
+        char *text = di_diagnostic_format(&clash.error);
+        check(text && clash.error.position.line > 0);
+        free(text);
+    }
+    di_text_free(&header);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const externs[] = {"outside", "elsewhere"};
@@ -109,8 +135,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (di_idl_compile(&options, "/nowhere/fuzz.x", text, size, &idl) < 0)
         abort();
     check((check_diagnostics(idl) == 0) == (di_idl_unit(idl) != NULL));
-    if (di_idl_unit(idl))
+    if (di_idl_unit(idl)) {
         check_unit(di_idl_unit(idl));
+        check_emission(di_idl_unit(idl));
+    }
     di_idl_free(idl);
     free(text);
     return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs the fuzzer of the front end without a fuzzing engine: the corpus of tests/golden, as it is
  * and damaged at random. IDL_SEED chooses the damages, DARI_LONG makes them many. With an engine:
- * clang -fsanitize=fuzzer on fuzz_idl.c, src/idl and src/base, and tests/golden as the first
- * corpus. */
+ * clang -fsanitize=fuzzer on fuzz_idl.c, src/idl, src/gen and src/base, and tests/golden as the
+ * first corpus. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -109,6 +109,7 @@ static int read_corpus(void **state)
     assert_non_null(all->inputs);
     read_folder(all, "bad");
     read_folder(all, "good");
+    read_folder(all, "c");
     *state = all;
     return 0;
 }
