@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-void di_call_begin(dari_call *call, const char *peer, const char *procedure, uint64_t allowed_ns)
+void di_call_begin(dari_call *call, const char *peer, size_t peer_size, const char *procedure,
+                   uint64_t allowed_ns)
 {
-    size_t size = strnlen(peer, sizeof call->peer - 1);
+    size_t size = peer_size < sizeof call->peer ? peer_size : sizeof call->peer - 1;
     call->error = call->system_error = 0;
     call->may_have_run = false;
     call->low = call->high = call->auth_status = 0;
@@ -191,7 +192,7 @@ di_hold *di_call_trade(dari_call *call, di_hold *reply)
 void dari_call_reset(dari_call *call)
 {
     di_call_give_back(call);
-    di_call_begin(call, "", NULL, 0);
+    di_call_begin(call, "", 0, NULL, 0);
 }
 
 void dari_call_end(dari_call *call)

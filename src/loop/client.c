@@ -53,6 +53,7 @@ int di_client_make(const char *address, const dari_client_options *options,
     client->accept = options->accept;
     client->pending.next_xid = first_xid();
     client->address = strdup(address);
+    client->address_size = strlen(address);
     int error = client->address ? 0 : DARI_NO_MEMORY;
     if (error == 0 && options->auth_sys)
         error = di_auth_sys_encode(options->auth_sys, client->credential_body, &client->credential);
@@ -89,7 +90,7 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
     if (call && call->deadline_ns)
         allowed = call->deadline_ns;
     if (call)
-        di_call_begin(call, address, "connect", allowed);
+        di_call_begin(call, address, strlen(address), "connect", allowed);
     dari_client *client = NULL;
     di_failure failure = {0};
     int error = di_client_make(address, options, &client);

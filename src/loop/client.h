@@ -94,6 +94,7 @@ struct dari_client {
     di_auth credential; /* of every call; its body is the next one */
     uint8_t credential_body[DI_AUTH_SYS_MAX];
     char *address;
+    size_t address_size;
     di_reach reach;
     dari_client_interceptor interceptors[DARI_CLIENT_INTERCEPTORS_MAX];
     uint32_t interceptor_count;
@@ -236,7 +237,8 @@ uint64_t di_client_feed(dari_client *client, const di_message *message);
 
 /* Clears what a call context tells, and states who is called, what for and how long that may take.
  */
-void di_call_begin(dari_call *call, const char *peer, const char *procedure, uint64_t allowed_ns);
+void di_call_begin(dari_call *call, const char *peer, size_t peer_size, const char *procedure,
+                   uint64_t allowed_ns);
 
 /* Gives back what results hold; the memory is kept. */
 void di_call_give_back(dari_call *call);

@@ -6,9 +6,12 @@
  *
  * Threads: finding a procedure and counting starts are for one thread at a time, the loop's of a
  * server, or the one that has a client's lock. Ends are counted by any thread; any thread reads.
- * What has only one writer is written without a locked instruction. */
+ * What has only one writer is written without a locked instruction, and so are ends where the
+ * process has one thread. */
 #ifndef DI_LOOP_COUNTERS_H
 #define DI_LOOP_COUNTERS_H
+
+#include "base/thread.h"
 
 #include <dari/counters.h>
 #include <dari/interface.h>
@@ -91,16 +94,24 @@ static inline void di_count(_Atomic uint64_t *counter, uint64_t count)
     atomic_store_explicit(counter, before + count, memory_order_release);
 }
 
+/* Adds 1 to what any thread writes. */
+static inline void di_count_shared(_Atomic uint64_t *counter)
+{
+    if (di_is_only_thread())
+        di_count(counter, 1);
+    else
+        atomic_fetch_add_explicit(counter, 1, memory_order_release);
+}
+
 static inline void di_count_ok(di_procedure_counters *procedure, uint64_t duration)
 {
-    atomic_fetch_add_explicit(&procedure->latency[di_latency_bucket(duration)], 1,
-                              memory_order_release);
+    di_count_shared(&procedure->latency[di_latency_bucket(duration)]);
 }
 
 static inline void di_count_error(di_procedure_counters *procedure, int error)
 {
     int code = error < 0 && error > -DARI_ERROR_CODES ? -error : 0;
-    atomic_fetch_add_explicit(&procedure->errors[code], 1, memory_order_release);
+    di_count_shared(&procedure->errors[code]);
 }
 
 #endif

@@ -50,7 +50,8 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
     exchange->began = di_now();
     exchange->deadline = di_deadline_after(exchange->began, exchange->allowed_ns);
     if (call)
-        di_call_begin(call, client->address, exchange->procedure->name, exchange->allowed_ns);
+        di_call_begin(call, client->address, client->address_size, exchange->procedure->name,
+                      exchange->allowed_ns);
     if (di_forked(&client->guard))
         exchange->error = DARI_FORKED;
     else if (interface->generator < DARI_GENERATOR_OLDEST ||
@@ -488,7 +489,8 @@ const uint8_t *di_exchange_open(dari_exchange *exchange, uint8_t *reply, size_t 
     if (!results)
         return NULL;
     dari_arena *arena = call ? &call->arena : NULL;
-    dari_decoder_init(&exchange->decoder, reply, size, arena);
+    dari_decoder_init(&exchange->decoder, reply, size, NULL);
+    exchange->decoder.arena = arena;
     exchange->decoder.accept = exchange->client->accept;
     exchange->decoder.borrow = borrow(exchange, size);
     if (arena)
