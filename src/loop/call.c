@@ -10,18 +10,23 @@
 #include <stdio.h>
 #include <string.h>
 
-void di_call_begin(dari_call *call, const char *peer, size_t peer_size, const char *procedure,
+void di_call_peer(const char *address, char ret_peer[DARI_CALL_PEER_SIZE])
+{
+    size_t size = strnlen(address, DARI_CALL_PEER_SIZE - 1);
+    memset(ret_peer, 0, DARI_CALL_PEER_SIZE);
+    memcpy(ret_peer, address, size);
+}
+
+void di_call_begin(dari_call *call, const char peer[DARI_CALL_PEER_SIZE], const char *procedure,
                    uint64_t allowed_ns)
 {
-    size_t size = peer_size < sizeof call->peer ? peer_size : sizeof call->peer - 1;
     call->error = call->system_error = 0;
     call->may_have_run = false;
     call->low = call->high = call->auth_status = 0;
     call->fault = (dari_fault){0};
     call->allowed_ns = allowed_ns;
     call->procedure = procedure;
-    memcpy(call->peer, peer, size);
-    call->peer[size] = '\0';
+    memcpy(call->peer, peer, sizeof call->peer);
     call->text[0] = '\0';
 }
 
@@ -192,7 +197,8 @@ di_hold *di_call_trade(dari_call *call, di_hold *reply)
 void dari_call_reset(dari_call *call)
 {
     di_call_give_back(call);
-    di_call_begin(call, "", 0, NULL, 0);
+    static const char nobody[DARI_CALL_PEER_SIZE];
+    di_call_begin(call, nobody, NULL, 0);
 }
 
 void dari_call_end(dari_call *call)

@@ -53,7 +53,7 @@ int di_client_make(const char *address, const dari_client_options *options,
     client->accept = options->accept;
     client->pending.next_xid = first_xid();
     client->address = strdup(address);
-    client->address_size = strlen(address);
+    di_call_peer(address, client->peer);
     int error = client->address ? 0 : DARI_NO_MEMORY;
     if (error == 0 && options->auth_sys)
         error = di_auth_sys_encode(options->auth_sys, client->credential_body, &client->credential);
@@ -78,6 +78,13 @@ void di_client_use(dari_client *client, di_connection *connection,
     atomic_store(&client->reach.done, true);
 }
 
+static void begin_connecting(dari_call *call, const char *address, uint64_t allowed_ns)
+{
+    char peer[DARI_CALL_PEER_SIZE];
+    di_call_peer(address, peer);
+    di_call_begin(call, peer, "connect", allowed_ns);
+}
+
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client)
 {
     static const dari_client_options defaults;
@@ -90,7 +97,7 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
     if (call && call->deadline_ns)
         allowed = call->deadline_ns;
     if (call)
-        di_call_begin(call, address, strlen(address), "connect", allowed);
+        begin_connecting(call, address, allowed);
     dari_client *client = NULL;
     di_failure failure = {0};
     int error = di_client_make(address, options, &client);

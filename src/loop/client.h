@@ -94,7 +94,7 @@ struct dari_client {
     di_auth credential; /* of every call; its body is the next one */
     uint8_t credential_body[DI_AUTH_SYS_MAX];
     char *address;
-    size_t address_size;
+    char peer[DARI_CALL_PEER_SIZE]; /* the address, as call contexts have it */
     di_reach reach;
     dari_client_interceptor interceptors[DARI_CLIENT_INTERCEPTORS_MAX];
     uint32_t interceptor_count;
@@ -235,9 +235,13 @@ void di_loop_close(dari_client *client);
  * there is something to do again. Called without the lock. */
 uint64_t di_client_feed(dari_client *client, const di_message *message);
 
+/* Makes what a call context shows of an address: it is cut, and zeros follow, so that it can be
+ * copied without being looked at. */
+void di_call_peer(const char *address, char ret_peer[DARI_CALL_PEER_SIZE]);
+
 /* Clears what a call context tells, and states who is called, what for and how long that may take.
  */
-void di_call_begin(dari_call *call, const char *peer, size_t peer_size, const char *procedure,
+void di_call_begin(dari_call *call, const char peer[DARI_CALL_PEER_SIZE], const char *procedure,
                    uint64_t allowed_ns);
 
 /* Gives back what results hold; the memory is kept. */

@@ -50,8 +50,7 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
     exchange->began = di_now();
     exchange->deadline = di_deadline_after(exchange->began, exchange->allowed_ns);
     if (call)
-        di_call_begin(call, client->address, client->address_size, exchange->procedure->name,
-                      exchange->allowed_ns);
+        di_call_begin(call, client->peer, exchange->procedure->name, exchange->allowed_ns);
     if (di_forked(&client->guard))
         exchange->error = DARI_FORKED;
     else if (interface->generator < DARI_GENERATOR_OLDEST ||

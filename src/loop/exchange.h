@@ -27,7 +27,7 @@ static inline uint64_t di_exchange_now(const dari_exchange *exchange)
 void di_exchange_enter(dari_exchange *exchange);
 void di_exchange_leave(dari_exchange *exchange);
 
-/* What a call keeps from one step to the next: all from here on. */
+/* What a call keeps from one step to the next: from here on. */
 #define DI_EXCHANGE_KEPT offsetof(dari_exchange, client)
 
 /* Takes the lock of the client, unless the thread has kept it while it wrote the argument. */

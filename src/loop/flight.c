@@ -340,11 +340,19 @@ void *dari_exchange_take(dari_exchange *exchange, size_t size)
     return taken;
 }
 
-/* Copies what a call that is ready to be sent has to do with. */
+/* Copies what a call that is ready to be sent has to do with. What was written in small pieces is
+ * not read in larger ones, which would wait for it. */
 static void copy_exchange(dari_exchange *to, const dari_exchange *from)
 {
     memcpy((char *)to + DI_EXCHANGE_KEPT, (const char *)from + DI_EXCHANGE_KEPT,
-           sizeof *to - DI_EXCHANGE_KEPT);
+           offsetof(dari_exchange, xid) - DI_EXCHANGE_KEPT);
+    to->error = to->system_error = 0;
+    to->entered = from->entered;
+    to->delayed = from->delayed;
+    to->locked = to->may_have_run = to->holds = false;
+    to->repeats = 0;
+    to->idempotent = from->idempotent;
+    to->queued = from->queued;
     to->encoder.fault = to->decoder.fault = (dari_fault){0};
     to->references.count = from->references.count;
     for (uint32_t i = 0; i < from->references.count; i++)

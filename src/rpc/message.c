@@ -35,6 +35,14 @@ static bool is_plain(const uint8_t *bytes)
     return memcmp(bytes + 24, empty, sizeof empty) == 0;
 }
 
+/* Member by member: a copy would wait for what was just written. */
+static void set_empty(di_auth *auth, const uint8_t *body)
+{
+    auth->flavor = DI_AUTH_NONE;
+    auth->size = 0;
+    auth->body = body;
+}
+
 int di_call_header_decode(const uint8_t *bytes, size_t size, di_call_header *header,
                           const uint8_t **ret_arguments, uint32_t *ret_auth_status)
 {
@@ -51,7 +59,8 @@ int di_call_header_decode(const uint8_t *bytes, size_t size, di_call_header *hea
     header->version = dari_get_u32(bytes + 16);
     header->procedure = dari_get_u32(bytes + 20);
     if (size >= DI_CALL_PLAIN_SIZE && is_plain(bytes)) {
-        header->credential = header->verifier = (di_auth){.body = bytes + DI_CALL_PLAIN_SIZE};
+        set_empty(&header->credential, bytes + DI_CALL_PLAIN_SIZE);
+        set_empty(&header->verifier, bytes + DI_CALL_PLAIN_SIZE);
         *ret_arguments = bytes + DI_CALL_PLAIN_SIZE;
         return 0;
     }

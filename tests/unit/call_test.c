@@ -103,7 +103,9 @@ static void long_addresses_are_cut(void **state)
     char address[1000];
     memset(address, 'a', sizeof address - 1);
     address[sizeof address - 1] = '\0';
-    di_call_begin(&call, address, strlen(address), address, 1);
+    char peer[DARI_CALL_PEER_SIZE];
+    di_call_peer(address, peer);
+    di_call_begin(&call, peer, address, 1);
     assert_int_equal(strlen(call.peer), DARI_CALL_PEER_SIZE - 1);
     call.error = DARI_CLOSED;
     call.may_have_run = true;
@@ -114,7 +116,7 @@ static void reset_keeps_what_goes_in(void **state)
 {
     (void)state;
     dari_call call = DARI_CALL(.deadline_ns = 5);
-    di_call_begin(&call, "unix:/x", 7, "P", 5);
+    di_call_begin(&call, (char[DARI_CALL_PEER_SIZE]){"unix:/x"}, "P", 5);
     call.error = DARI_CLOSED;
     call.system_error = EPIPE;
     call.may_have_run = true;
