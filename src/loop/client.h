@@ -146,7 +146,7 @@ void di_client_reference_drop(dari_client *client);
 static inline bool di_client_is_free(const dari_client *client, size_t room)
 {
     return !client->broken && !client->over && !client->writing &&
-           di_channel_unsent(&client->channel) < room;
+           (room == SIZE_MAX || di_channel_unsent(&client->channel) < room);
 }
 
 /* Waits until the waiter may send: there is a connection, nobody writes, and less than waiter->room
