@@ -114,21 +114,27 @@ static void look_after(mq_inlet *inlet)
             di_mq_lose(at);
 }
 
-static void take_hello(mq_inlet *inlet, uint64_t id, const uint8_t *bytes, size_t size)
+/* Returns DI_MOVED, or DARI_NO_MEMORY: then the hello is put back, unless others have filled the
+ * queue meanwhile, and its client waits. */
+static int take_hello(mq_inlet *inlet, const di_mq_head *head, const uint8_t *bytes, size_t size)
 {
     di_mq_hello hello;
+    uint64_t id = head->client;
     if (size != sizeof hello || find(inlet, id) || inlet->waiting_count >= DI_MQ_WAITING_MAX)
-        return;
+        return DI_MOVED;
     memcpy(&hello, bytes, sizeof hello);
     mq_connection *connection = di_mq_greet(inlet, id, &hello);
-    if (!connection)
-        return;
+    if (!connection) {
+        di_mq_send(&inlet->requests, head, &hello, sizeof hello, DI_QUEUE_PRIORITY_MAX);
+        return DARI_NO_MEMORY;
+    }
     mq_connection **bucket = bucket_of(inlet, id);
     connection->next_of_bucket = *bucket;
     *bucket = connection;
     append(&inlet->waiting, connection);
     inlet->waiting_count++;
     look_after(inlet);
+    return DI_MOVED;
 }
 
 /* Takes one message. Returns DI_MOVED, DI_BLOCKED where there is none, or an error. */
@@ -147,8 +153,8 @@ static int take_one(mq_inlet *inlet)
     size -= DI_MQ_HEAD;
     mq_connection *connection = head.kind == DI_MQ_HELLO ? NULL : find(inlet, head.client);
     if (head.kind == DI_MQ_HELLO)
-        take_hello(inlet, head.client, bytes, size);
-    else if (connection)
+        return take_hello(inlet, &head, bytes, size);
+    if (connection)
         di_mq_take(connection, &head, bytes, size);
     return DI_MOVED;
 }
@@ -271,6 +277,7 @@ void di_mq_drop_inlet(mq_inlet *inlet)
     di_fork_guard_end(&inlet->guard);
     di_text_free(&inlet->address);
     free(inlet->message);
+    free(inlet->spare);
     free(inlet);
 }
 
@@ -343,8 +350,9 @@ static int open_inlet(mq_inlet *inlet, const char *rest, di_failure *failure)
         di_queue_reclaim(name, true, &of);
     }
     inlet->message = malloc(inlet->requests.bytes);
+    inlet->spare = calloc(1, sizeof *inlet->spare);
     di_text_format(&inlet->address, "mq:%.*s", (int)inlet->place.rest_size, rest);
-    return inlet->message && !inlet->address.failed ? 0 : DARI_NO_MEMORY;
+    return inlet->message && inlet->spare && !inlet->address.failed ? 0 : DARI_NO_MEMORY;
 }
 
 int di_mq_listen(const char *rest, di_listener **ret_listener, di_failure *failure)

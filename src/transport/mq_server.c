@@ -229,9 +229,11 @@ static const di_connection_ops mq_ops = {
 
 mq_connection *di_mq_greet(mq_inlet *inlet, uint64_t id, const di_mq_hello *hello)
 {
-    mq_connection *self = calloc(1, sizeof *self);
+    mq_connection *self = inlet->spare ? inlet->spare : calloc(1, sizeof *self);
     if (!self)
         return NULL;
+    /* A hello that has been taken out of the queue has nowhere to wait. */
+    inlet->spare = calloc(1, sizeof *self);
     self->head.ops = &mq_ops;
     self->inlet = inlet;
     self->id = id;

@@ -89,11 +89,12 @@ struct mq_inlet {
     mq_list lost;    /* to be looked at once the inlet is empty */
     unsigned waiting_count;
     mq_connection *buckets[DI_MQ_BUCKETS];
-    unsigned looked_at; /* the bucket whose clients were looked at last */
-    uint64_t taken;     /* messages */
-    bool handed_out;    /* a connection since accept last said that there is nothing */
-    unsigned left_out;  /* how often it was not looked for a second message since there was one */
-    uint8_t *message;   /* room for one */
+    unsigned looked_at;   /* the bucket whose clients were looked at last */
+    uint64_t taken;       /* messages */
+    bool handed_out;      /* a connection since accept last said that there is nothing */
+    unsigned left_out;    /* how often it was not looked for a second message since there was one */
+    uint8_t *message;     /* room for one */
+    mq_connection *spare; /* zeroed memory for the next one that says hello; or NULL */
 };
 
 void di_mq_unlink(mq_inlet *inlet, mq_connection *connection);

@@ -12,7 +12,8 @@
 /* More wrapped calls than this, where one has failed, are a loop that spins. */
 #define CALLS_MAX 3000u
 
-const char *const scene_schemes[SCENE_SCHEMES] = {"unix_abstract", "tcp4", "unix_path"};
+const char *const scene_schemes[START_SCHEMES] = {"unix_abstract", "tcp4", "shm",
+                                                  "fifo",          "mq",   "unix_path"};
 
 #define IN(server) (1u << (server))
 #define IN_THREADS (IN(SERVER_LOOP) | IN(SERVER_WORKERS) | IN(SERVER_LATER))

@@ -55,8 +55,10 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
 bool scene_start_server(uint32_t workers, const test_scheme *scheme, const fault_plan *plan,
                         bool harmless);
 
-/* The schemes to play in: a name in the file system, an abstract one, and tcp://. */
-#define SCENE_SCHEMES 3
-extern const char *const scene_schemes[SCENE_SCHEMES];
+/* The schemes to play in. A path is as good as an abstract name once it is connected: only servers
+ * are started at one. */
+#define SCENE_SCHEMES 5
+#define START_SCHEMES 6
+extern const char *const scene_schemes[START_SCHEMES];
 
 #endif

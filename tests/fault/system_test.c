@@ -186,7 +186,7 @@ static void a_server_that_starts(void **state)
 {
     (void)state;
     unsigned before = count_descriptors();
-    for (unsigned i = 0; i < SCENE_SCHEMES; i++) {
+    for (unsigned i = 0; i < START_SCHEMES; i++) {
         for (const failure *at = failures; at < failures + FAILURES; at++) {
             fault_plan plan = plan_of(at);
             while (scene_start_server(3, scheme_named(scene_schemes[i]), &plan, at->harmless))
