@@ -4,9 +4,11 @@
  * once for each scheme of the harness. With patterns, as the shell has them, those of which one
  * fits "SCHEME/CASE". */
 #include "conformance/cases.h"
+#include "conformance/relay_program.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LIST_CASE(name) {#name, name},
 typedef struct suite_case {
@@ -37,11 +39,30 @@ static void run_case(void **state)
     fixture_end(&fixture);
 }
 
-/* A queue cannot be half closed. */
+static bool is_among(const suite_case *one, void (*const *list)(test_fixture *), size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (one->run == list[i])
+            return true;
+    return false;
+}
+
+/* A queue cannot be half closed. Two clients can share the ends of pipes, but not a program; and
+ * one that relays takes what is sent before it hears that nobody reads, brings it when it gets to
+ * that, and is to the server nothing but pipes. */
 static bool applies(const test_scheme *scheme, const suite_case *one)
 {
-    return !scheme->queue ||
-           (one->run != half_close_gets_its_replies && one->run != a_caller_that_sends_no_more);
+    static void (*const halves[])(test_fixture *) = {half_close_gets_its_replies,
+                                                     a_caller_that_sends_no_more};
+    static void (*const direct[])(test_fixture *) = {
+        a_reply_over_the_clients_limit,  a_child_inherits_nothing,
+        all_calls_in_flight_are_limited, idle_connections_have_no_buffers,
+        a_server_dies_before_it_reads,   replies_behind_a_full_dispatch,
+        requests_are_asked_about,
+    };
+    if (scheme->queue)
+        return !is_among(one, halves, sizeof halves / sizeof *halves);
+    return !scheme->relayed || !is_among(one, direct, sizeof direct / sizeof *direct);
 }
 
 static bool is_wanted(const test_scheme *scheme, const suite_case *one, char **patterns)
@@ -58,7 +79,8 @@ static bool is_wanted(const test_scheme *scheme, const suite_case *one, char **p
 
 int main(int argc, char **argv)
 {
-    (void)argc;
+    if (argc > 1 && strcmp(argv[1], RELAY_ROLE) == 0)
+        return relay_play(argc - 1, argv + 1);
     use_queues_of_ones_own();
     enum { MOST = 16 * CASE_COUNT };
     static run_of_case runs[MOST];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "conformance/harness.h"
 
+#include "conformance/relay_program.h"
+
 #include "base/clock.h"
 #include "loop/watch.h"
 
@@ -24,6 +26,7 @@ const test_scheme schemes[] = {
     {.name = "unix_abstract", .address = "unix:@dari-test-%d-%d"},
     {.name = "fifo", .address = "fifo:%s/fifo", .has_path = true, .forgets = true},
     {.name = "pipe", .address = "pipe:", .single = true},
+    {.name = "exec", .address = "exec:", .single = true, .relayed = true},
     {.name = "mq", .address = "mq:dari-test-%d-%d", .queue = true, .most = 40},
     {.name = "tcp4", .address = "tcp://127.0.0.1:0"},
     {.name = "tcp6", .address = "tcp://[::1]:0"},
@@ -91,6 +94,8 @@ void fixture_begin(test_fixture *fixture)
         assert_int_equal(dari_pipe_pair(&fixture->pipes), 0);
         strcpy(fixture->address, fixture->pipes.server);
     }
+    if (scheme->relayed)
+        assert_int_equal(pipe2(fixture->told, O_CLOEXEC), 0);
     pthread_mutex_init(&fixture->lock, NULL);
     pthread_cond_init(&fixture->changed, NULL);
     fixture->server = NULL;
@@ -117,6 +122,10 @@ void fixture_end(test_fixture *fixture)
         remove_directory(fixture->directory);
     if (fixture->scheme->single)
         dari_pipe_close(&fixture->pipes);
+    if (fixture->scheme->relayed) {
+        close(fixture->told[0]);
+        close(fixture->told[1]);
+    }
     pthread_cond_destroy(&fixture->changed);
     pthread_mutex_destroy(&fixture->lock);
 }
@@ -130,7 +139,32 @@ static void take_pipes(test_fixture *fixture, enum dari_pipe_side side)
 void fixture_listens(test_fixture *fixture, const char *address)
 {
     take_pipes(fixture, DARI_PIPE_SERVER);
-    strcpy(fixture->address, fixture->scheme->single ? fixture->pipes.client : address);
+    if (fixture->scheme->relayed)
+        relay_address(fixture->pipes.in[DARI_PIPE_CLIENT], fixture->pipes.out[DARI_PIPE_CLIENT],
+                      fixture->told[1], fixture->address, sizeof fixture->address);
+    else
+        strcpy(fixture->address, fixture->scheme->single ? fixture->pipes.client : address);
+}
+
+void fixture_await_relay(test_fixture *fixture)
+{
+    struct pollfd one = {.fd = fixture->told[0], .events = POLLIN};
+    char byte;
+    if (fixture->scheme->relayed) {
+        assert_int_equal(poll(&one, 1, PATIENCE_MS), 1);
+        assert_int_equal(read(fixture->told[0], &byte, 1), 1);
+        close(fixture->pipes.in[DARI_PIPE_CLIENT]);
+        close(fixture->pipes.out[DARI_PIPE_CLIENT]);
+    }
+    take_pipes(fixture, DARI_PIPE_CLIENT);
+}
+
+dari_client_options fixture_client_options(const test_fixture *fixture,
+                                           const dari_client_options *options)
+{
+    dari_client_options with = options ? *options : (dari_client_options){0};
+    with.exec.allowed |= fixture->scheme->relayed;
+    return with;
 }
 
 static void take_log(void *user, int error, const char *text)
@@ -246,11 +280,11 @@ dari_client *fixture_connect(test_fixture *fixture, const dari_client_options *o
 {
     dari_client *client = NULL;
     dari_call call = {0};
-    dari_client_options with_call = options ? *options : (dari_client_options){0};
+    dari_client_options with_call = fixture_client_options(fixture, options);
     with_call.call = &call;
     if (dari_connect(fixture->address, &with_call, &client) < 0)
         fail_msg("%s", dari_call_message(&call));
-    take_pipes(fixture, DARI_PIPE_CLIENT);
+    fixture_await_relay(fixture);
     return client;
 }
 
@@ -393,9 +427,11 @@ di_connection *raw_connect_only(test_fixture *fixture)
     di_connection *connection = NULL;
     di_failure failure = {0};
     assert_int_equal(di_transport_find(fixture->address, &transport, &rest), 0);
+    const di_connect_options options = {.exec_allowed = fixture->scheme->relayed,
+                                        .exec_grace_ns = 5 * DARI_S};
     assert_int_equal(
-        transport->connect(rest, di_deadline_in(10 * DARI_S), NULL, &connection, &failure), 0);
-    take_pipes(fixture, DARI_PIPE_CLIENT);
+        transport->connect(rest, di_deadline_in(10 * DARI_S), &options, &connection, &failure), 0);
+    fixture_await_relay(fixture);
     return connection;
 }
 

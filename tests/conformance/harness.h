@@ -25,6 +25,7 @@ typedef struct test_scheme {
     bool has_path;       /* leaves files, which have a mode and go stale */
     bool datagrams;      /* no connections, and messages may be lost */
     bool single;         /* an address has one connection, ever */
+    bool relayed;        /* by a program that the client starts (relay_program.h) */
     bool forgets;        /* of a connection that ends before it is accepted nothing is left */
     bool meets;          /* nothing is sent before the server has accepted the connection */
     bool queue;          /* its queues have room for few messages, and who receives nothing may
@@ -43,6 +44,7 @@ typedef struct test_fixture {
     char directory[64];
     char address[192]; /* to listen at; then, once something listens, to connect to */
     dari_pipes pipes;  /* of a single scheme: the ends that nobody has taken */
+    int told[2];       /* of a relayed one: a byte comes once the program has the client's ends */
     dari_server *server;
     dari_server_options options;
     const echo_1_handlers *handlers; /* NULL: echo_handlers */
@@ -85,6 +87,12 @@ void fixture_listens(test_fixture *fixture, const char *address);
 /* Stops the server and destroys it. */
 void fixture_stop(test_fixture *fixture);
 
+/* Of a relayed scheme, once somebody has connected: waits for the program, and leaves it the
+ * client's ends. */
+void fixture_await_relay(test_fixture *fixture);
+/* What a client needs to connect at all. */
+dari_client_options fixture_client_options(const test_fixture *fixture,
+                                           const dari_client_options *options);
 dari_client *fixture_connect(test_fixture *fixture, const dari_client_options *options);
 
 /* Handlers wait between the two. */

@@ -105,13 +105,15 @@ void both_sides_full_never_lock(test_fixture *fixture)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     unsigned answered = 0;
+    /* Over a queue, and where more lies on the way, one of the threads may be refused each time. */
+    bool few = fixture->scheme->queue || fixture->scheme->relayed;
     for (int i = 0; i < THREADS; i++) {
         answered += all[i].client == kept ? all[i].answered : 0;
         assert_int_equal(all[i].failed, 0);
-        assert_true(all[i].answered > 0 || (fixture->scheme->queue && all[i].client == kept));
+        assert_true(all[i].answered > 0 || (few && all[i].client == kept));
         assert_true(all[i].refused == 0 || all[i].client == kept);
     }
-    assert_true(answered > 0); /* over a queue one of the threads may be refused each time */
+    assert_true(answered > 0);
     dari_client_close(kept);
     leave_home(&home);
 }

@@ -754,8 +754,7 @@ static void a_server_of_another_user(void **state)
                      DARI_PERMISSION);
     assert_non_null(strstr(dari_call_message(&call), "the server is another user's"));
     assert_int_equal(
-        dari_connect(fixture->address, &(dari_client_options){.server_user = NOBODY}, &client),
-        0);
+        dari_connect(fixture->address, &(dari_client_options){.server_user = NOBODY}, &client), 0);
     check_add(client);
     dari_client_close(client);
     kill(pid, SIGKILL);
