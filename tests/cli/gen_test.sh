@@ -114,6 +114,19 @@ check "a string has its name to itself" exits 1 "'xdr_size_s' would be the name"
 sed -i 's/xdr_size_s/q/; s/Twice = 1/xdr_size_q = "y"/' clash.x
 run "$DARI" gen -o out clash.x
 check "and is a definition like others" exits 1 "clash.x:1:51: error: in C, 'xdr_size_q'"
+for text in 'struct s { int class; int class_; };' 'struct s { int int32_t_; hyper int32_t; };' \
+    'union s switch (int a) { case 1: int new; default: int new_; };' \
+    'program P { version V { int NEW(int) = 1; int new_(int) = 2; } = 1; } = 1;' \
+    'program P { version V { int F(int new_, int new) = 1; } = 1; } = 1;'; do
+    echo "$text" >clash.x
+    run "$DARI" gen -o out clash.x
+    check "members that would have one name: $text" exits 1 "would be the name of this member"
+done
+echo 'struct add_1 { int a; };' >clashes.x
+printf '#include "clashes.x"\nprogram P { version V { int ADD(int) = 1; } = 1; } = 1;\n' >clash.x
+run "$DARI" gen -o out clash.x
+check "names of an included file count" exits 1 "clash.x:2:29: error: in C, 'add_1' would be"
+check "and have the note" grep -q "clashes.x:1:8: note: " "$err"
 echo "program P { version V { int INDEX(int) = 1; int index(int) = 2; int exit(int) = 3; } = 2; } = 1;
 program Q { version W { int memcpy(int) = 1; } = 1; } = 2;" >clash.x
 run "$DARI" gen -o out clash.x
