@@ -50,6 +50,15 @@ static void note_told(mq_connection *self, uint64_t granted)
         atomic_store(&self->told, granted);
 }
 
+/* What nobody takes any more counts as sent: the queue would stay full, and the connection wait for
+ * ever. */
+static int drop_replies(mq_connection *self)
+{
+    atomic_store(&self->deaf, true);
+    di_buffer_consume(&self->out, di_buffer_size(&self->out));
+    return DI_MOVED;
+}
+
 static int mq_flush(di_connection *connection)
 {
     mq_connection *self = (mq_connection *)connection;
@@ -59,9 +68,13 @@ static int mq_flush(di_connection *connection)
         const uint8_t *bytes = di_buffer_peek(&self->out, &size);
         if (size == 0)
             return DI_MOVED;
+        if (atomic_load(&self->deaf))
+            return drop_replies(self);
         const di_mq_head head = make_head(self, DI_MQ_PART, self->sent);
         size_t part = size < most ? size : most;
         int result = di_mq_send(&self->replies, &head, bytes, part, 0);
+        if (result == 0 && self->pidfd >= 0 && di_mq_has_ended(self->pidfd))
+            return drop_replies(self);
         if (result <= 0)
             return result;
         note_told(self, head.granted);
@@ -291,7 +304,7 @@ static void set_up(mq_connection *self, const di_queue *replies, pid_t process, 
     self->pidfd = pidfd;
     self->accepted = true;
     self->head.watches[0] = (di_watch){replies->descriptor, 0, POLLOUT};
-    self->head.watches[1] = (di_watch){pidfd, POLLIN, 0};
+    self->head.watches[1] = (di_watch){pidfd, POLLIN, POLLIN};
     self->head.watch_count = pidfd >= 0 ? 2 : 1;
     if (pidfd < 0)
         di_mq_lose(self);
@@ -347,6 +360,7 @@ bool di_mq_is_left(const mq_connection *self)
 void di_mq_lose(mq_connection *self)
 {
     self->lost = true;
+    atomic_store(&self->deaf, true);
     self->lost_at = self->inlet->taken;
     di_mq_tell_later(self);
 }
@@ -357,6 +371,7 @@ static void take_in_turn(mq_connection *self, uint8_t kind, const uint8_t *bytes
     uint8_t *room;
     if (kind == DI_MQ_BYE) {
         self->ended = true;
+        atomic_store(&self->deaf, true);
         return;
     }
     self->received += DI_MQ_HEAD + size;

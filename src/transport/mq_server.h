@@ -62,6 +62,7 @@ struct mq_connection {
     bool lost;        /* the client has closed its queue or ended; what it sent may still come */
     uint64_t lost_at; /* messages that the inlet had taken then */
     int broken;       /* or the error that ended it */
+    atomic_bool deaf; /* the client takes nothing any more: it has said that it goes, or has gone */
     bool wanting;     /* the client waits for a grant */
     _Atomic uint64_t granted; /* what may be told */
     _Atomic uint64_t told;

@@ -543,6 +543,58 @@ static void a_client_that_dies_before_it_is_accepted(void **state)
     assert_int_equal(count_names(fixture), 1);
 }
 
+/* More than a client's queue has room for comes back, and it takes none of it. */
+static di_connection *ask_for_much(test_fixture *fixture)
+{
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t xid = 1; xid <= 3; xid++)
+        queue_echo(peer, xid, 8000);
+    return peer->ops->flush(peer) == DI_MOVED ? peer : NULL;
+}
+
+static int ask_and_stay(test_fixture *fixture)
+{
+    CHECK(ask_for_much(fixture));
+    return 0;
+}
+
+static void await_full_replies(test_fixture *fixture)
+{
+    const di_session *session;
+    do
+        step(fixture->server, 1000);
+    while (fixture->entered < 3);
+    session = fixture->server->sessions;
+    assert_true(session->channel.connection->ops->unsent(session->channel.connection) > 0);
+}
+
+/* The replies that wait for it wait for nobody. */
+static void a_client_leaves_before_its_replies(void **state)
+{
+    test_fixture *fixture = *state;
+    fixture_listen(fixture);
+    di_connection *peer = ask_for_much(fixture);
+    assert_non_null(peer);
+    await_full_replies(fixture);
+    raw_close(peer);
+    await_connections(fixture, 0);
+}
+
+/* Not even where it is not read from, since so many wait. */
+static void a_client_dies_before_its_replies(void **state)
+{
+    test_fixture *fixture = *state;
+    fixture->options.queued_max = 1;
+    fixture_listen(fixture);
+    pid_t pid = start(ask_and_stay, fixture);
+    for (int i = 0; i < 1000 && !(fixture->server->sessions && fixture->server->sessions->held);
+         i++)
+        step(fixture->server, 10);
+    assert_true(fixture->server->sessions->held);
+    stop(pid);
+    await_connections(fixture, 0);
+}
+
 /* A process that speaks for itself. */
 typedef struct writer {
     di_queue requests;
@@ -927,6 +979,8 @@ int main(void)
         CASE(a_dead_server_is_seen_at_once),
         CASE(a_dead_client_is_forgotten_at_once),
         CASE(a_client_that_dies_before_it_is_accepted),
+        CASE(a_client_leaves_before_its_replies),
+        CASE(a_client_dies_before_its_replies),
         CASE(a_client_that_dies_before_its_hello),
         CASE(a_server_that_goes_before_it_accepts),
         CASE(nobody_greets_in_the_name_of_another),

@@ -93,10 +93,11 @@ void connection_open(ledger *book, connection *link, dice *luck)
     dari_client_options options = {.call = &call};
     if (roll(luck, 4) == 0)
         options.queued_max = (size_t)16 << 10;
-    /* A server that is replaced has other ports: nobody is to wait for the old ones. */
-    link->comes_back = strncmp(address, "unix:", 5) == 0 && roll(luck, 4) != 0;
-    options.no_reconnect = !link->comes_back;
     link->lossy = strncmp(address, "udp:", 4) == 0;
+    /* A server that is replaced has other ports: nobody is to wait for the old ones. */
+    bool has_port = link->lossy || strncmp(address, "tcp:", 4) == 0;
+    link->comes_back = !has_port && roll(luck, 4) != 0;
+    options.no_reconnect = !link->comes_back;
     link->narrow = link->lossy || roll(luck, 8) == 0;
     if (link->narrow)
         options.message_max = link->lossy ? NARROW_LOSSY : NARROW;

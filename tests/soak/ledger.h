@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CLIENTS = 8, SERVERS = 2, ADDRESSES = 6, CALLS_MAX = 1 << 22, COMPLAINTS = 16 };
+enum { CLIENTS = 8, SERVERS = 2, ADDRESSES = 12, CALLS_MAX = 1 << 22, COMPLAINTS = 16 };
 
 enum fate {
     FATE_NONE,

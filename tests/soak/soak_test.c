@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -191,12 +192,17 @@ static void thaw(process *one)
 static void set_addresses(unsigned number)
 {
     char(*own)[sizeof *soak.book->addresses] = &soak.book->addresses[number];
+    const size_t room = sizeof *own;
     if (number == 0)
-        snprintf(*own, sizeof *own, "unix:%s/socket", soak.directory);
+        snprintf(*own, room, "unix:%s/socket", soak.directory);
     else
-        snprintf(*own, sizeof *own, "unix:@dari-soak-%d", getpid());
-    strcpy(own[SERVERS], "tcp://127.0.0.1:0");
-    strcpy(own[2 * SERVERS], "udp://127.0.0.1:0");
+        snprintf(*own, room, "unix:@dari-soak-%d", getpid());
+    snprintf(own[SERVERS], room, "tcp://127.0.0.1:0");
+    snprintf(own[2 * SERVERS], room, "udp://127.0.0.1:0");
+    snprintf(own[3 * SERVERS], room, "shm:%s/shm-%u", soak.directory, number);
+    snprintf(own[4 * SERVERS], room, "fifo:%s/fifo-%u", soak.directory, number);
+    /* A user has not much room for queues. */
+    snprintf(own[5 * SERVERS], room, "mq:dari-soak-%d-%u?messages=4&bytes=4096", getpid(), number);
 }
 
 /* Ends a server, which answers what it has begun. It waits for nobody who is frozen. */
@@ -299,6 +305,8 @@ static void finish(void)
     await_end(&soak.crew, "the crew", false);
     soak.idle_again = is_idle_again();
     for (unsigned i = 0; i < SERVERS; i++) {
+        /* The next one removes what clients have left that were killed while they connected. */
+        replace_server(i, false);
         kill(soak.servers[i].id, SIGTERM);
         await_end(&soak.servers[i], "a server", false);
     }
@@ -421,6 +429,13 @@ static void tell(void)
     fflush(stdout);
 }
 
+/* Queues that are left belong to nobody else, where that can be had. */
+static void use_queues_of_ones_own(void)
+{
+    if (geteuid() == 0 && unshare(CLONE_NEWIPC) < 0)
+        puts("# message queues are shared with other processes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +443,7 @@ int main(void)
         cmocka_unit_test(both_sides_count_the_same), cmocka_unit_test(servers_still_answer),
         cmocka_unit_test(clients_outlive_servers),   cmocka_unit_test(nothing_is_left),
     };
+    use_queues_of_ones_own();
     soak.book = ledger_create();
     strcpy(soak.directory, "/tmp/dari-soak-XXXXXX");
     if (!soak.book || !mkdtemp(soak.directory)) {
