@@ -111,9 +111,8 @@ typedef struct dari_decoder {
     uint32_t zero_width_left; /* array elements without bytes that may still come */
     bool borrow;              /* opaque data and spans point into the message, which must live as
                                  long as they are used; otherwise they are copied */
-    uint32_t referred;        /* references that were met */
-    const dari_references *references; /* opaque data that lies elsewhere, or NULL */
-    dari_fault fault;                  /* the first fault */
+    dari_references *references; /* opaque data that lies elsewhere and was not met yet; or NULL */
+    dari_fault fault;            /* the first fault */
 } dari_decoder;
 
 /* Makes an encoder ready, with the default depth. */
@@ -131,8 +130,8 @@ void dari_decoder_init(dari_decoder *decoder, const void *message, size_t size, 
  * point to that as to the rest of the message, all of which must live as long as they are used;
  * strings and spans are copied from there. The bytes may change at any time. What lies elsewhere
  * and is read as anything else is a fault (DARI_PROTOCOL), and nothing of the value is to be used.
- * Allowed where the decoder borrows. */
-void dari_decoder_refer(dari_decoder *decoder, const dari_references *references);
+ * Allowed where the decoder borrows. The references are used up. */
+void dari_decoder_refer(dari_decoder *decoder, dari_references *references);
 
 /* Ends decoding: `at` is what the last decode function returned. Returns 0 where the value was read
  * and nothing is left after it, otherwise the error, which is also in the fault. */

@@ -58,12 +58,9 @@ bool di_channel_withdraw(di_channel *channel, uint64_t committed)
 
 int di_channel_receive(di_channel *channel)
 {
-    di_connection *connection = channel->connection;
     di_channel_done(channel);
     channel->more = true;
-    if (connection->in_place)
-        connection->whole_until = di_record_whole_until(&channel->reader);
-    return connection->ops->receive(connection, channel->want);
+    return channel->connection->ops->receive(channel->connection, channel->want);
 }
 
 /* A transport that keeps boundaries shows one message at a time. */
@@ -87,6 +84,17 @@ static int next_whole(di_channel *channel, di_message *ret_message)
     return 1;
 }
 
+/* Copies what lies elsewhere to its place. */
+static void complete(di_message *message)
+{
+    const dari_references *references = &message->elsewhere->references;
+    for (uint32_t i = 0; i < references->count; i++) {
+        const dari_reference *one = &references->items[i];
+        memcpy(one->at, one->data, one->size);
+    }
+    message->elsewhere = NULL;
+}
+
 /* Whether a part of a message may stay where it is: it looks as an honest peer's does. */
 static bool may_stay(const di_message *message, const di_part *part)
 {
@@ -95,25 +103,25 @@ static bool may_stay(const di_message *message, const di_part *part)
 }
 
 /* Lists what of the message lies elsewhere. What cannot stay there is copied to its place. */
-static void find_elsewhere(di_channel *channel, di_message *message)
+static __attribute__((noinline)) void find_elsewhere(di_channel *channel, di_message *message)
 {
     di_part parts[DI_PLACES_MAX];
-    dari_references *elsewhere = &channel->elsewhere;
+    dari_references *references = &channel->elsewhere.references;
     const di_connection *connection = channel->connection;
     unsigned count = connection->ops->list_places(connection, message->bytes, message->size, parts,
-                                                  &message->region);
-    elsewhere->count = 0;
+                                                  &channel->elsewhere.region);
+    references->count = 0;
     for (unsigned i = 0; i < count; i++) {
-        if (may_stay(message, &parts[i]) && elsewhere->count < DARI_REFERENCES_MAX)
-            elsewhere->items[elsewhere->count++] =
+        if (may_stay(message, &parts[i]) && references->count < DARI_REFERENCES_MAX)
+            references->items[references->count++] =
                 (dari_reference){parts[i].at, parts[i].data, (uint32_t)parts[i].size};
         else
             memcpy(parts[i].at, parts[i].data, parts[i].size);
     }
-    if (elsewhere->count > 0)
-        message->elsewhere = elsewhere;
+    if (references->count > 0)
+        message->elsewhere = &channel->elsewhere;
     if (message->elsewhere && dari_get_u32(message->bytes + 4) != DI_CALL)
-        di_message_complete(message);
+        complete(message);
 }
 
 int di_channel_next(di_channel *channel, di_message *ret_message)
@@ -133,6 +141,7 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
     if (state == DI_RECORD_PARTIAL) {
         channel->want = record.want;
         di_channel_done(channel);
+        channel->connection->whole_until = di_record_whole_until(&channel->reader);
         return 0;
     }
     channel->want = 1;
@@ -145,17 +154,6 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
     if (channel->connection->places)
         find_elsewhere(channel, ret_message);
     return 1;
-}
-
-void di_message_complete(di_message *message)
-{
-    if (!message->elsewhere)
-        return;
-    for (uint32_t i = 0; i < message->elsewhere->count; i++) {
-        const dari_reference *one = &message->elsewhere->items[i];
-        memcpy(one->at, one->data, one->size);
-    }
-    message->elsewhere = NULL;
 }
 
 void di_channel_close(di_channel *channel)

@@ -12,17 +12,23 @@
 #include <dari/error.h>
 #include <dari/xdr.h>
 
+/* Opaque data of a message that lies in a region. */
+typedef struct di_elsewhere {
+    dari_references references;
+    di_region *region; /* the connection's */
+} di_elsewhere;
+
 typedef struct di_channel {
     di_connection *connection;
     di_record_reader reader;
-    size_t consume;            /* bytes of the message that was shown last, still to be consumed */
-    bool more;                 /* something may have arrived behind it */
-    size_t want;               /* what the next receive can use */
-    size_t message_max;        /* bytes of a message, either way */
-    size_t prefix;             /* bytes before a message that is sent: its record mark, or none */
-    uint64_t committed;        /* bytes given to the connection since it began */
-    uint64_t shown;            /* bytes of what was shown, and of what came before it */
-    dari_references elsewhere; /* of the message that was shown last */
+    size_t consume;         /* bytes of the message that was shown last, still to be consumed */
+    bool more;              /* something may have arrived behind it */
+    size_t want;            /* what the next receive can use */
+    size_t message_max;     /* bytes of a message, either way */
+    size_t prefix;          /* bytes before a message that is sent: its record mark, or none */
+    uint64_t committed;     /* bytes given to the connection since it began */
+    uint64_t shown;         /* bytes of what was shown, and of what came before it */
+    di_elsewhere elsewhere; /* of the message that was shown last */
 } di_channel;
 
 typedef struct di_message {
@@ -30,8 +36,7 @@ typedef struct di_message {
     size_t size;
     size_t whole;   /* bytes of the message, at least */
     bool oversized; /* the message is above message_max, and these bytes are its beginning */
-    dari_references *elsewhere; /* opaque data that lies elsewhere, and not in its place; or NULL */
-    di_region *region;          /* then: where that is */
+    di_elsewhere *elsewhere; /* what of it is not in its place; or NULL */
 } di_message;
 
 /* The smallest message_max: any header fits. */
@@ -156,9 +161,6 @@ static inline size_t di_channel_arrived(const di_channel *channel)
  * where it is until the next di_channel_next, done or receive. Only of a call may some lie
  * elsewhere, none of it in the least header that a call can have. */
 int di_channel_next(di_channel *channel, di_message *ret_message);
-
-/* Copies what lies elsewhere to its place. */
-void di_message_complete(di_message *message);
 
 /* The message that was shown is used no more. */
 static inline void di_channel_done(di_channel *channel)

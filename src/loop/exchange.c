@@ -279,18 +279,28 @@ void di_exchange_prioritize(const dari_exchange *exchange)
         connection->ops->prioritize(connection, exchange->call ? exchange->call->priority : 0);
 }
 
+/* Commits a message that refers to some of its data. */
+static void commit_references(dari_exchange *exchange)
+{
+    dari_client *client = exchange->client;
+    bool lends = di_loans_lend(exchange);
+    uint32_t lent = client->channel.connection->lent;
+    di_channel_commit_references(&client->channel, client->message, client->message_size,
+                                 &exchange->references);
+    if (lends && client->channel.connection->lent == lent)
+        di_loans_return(&client->loans, exchange->xid);
+}
+
 void di_exchange_commit(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
     client->writing = false;
     di_exchange_write_header(exchange);
     di_exchange_prioritize(exchange);
-    bool lends = exchange->references.count > 0 && di_loans_lend(exchange);
-    uint32_t lent = client->channel.connection->lent;
-    di_channel_commit_references(&client->channel, client->message, client->message_size,
-                                 &exchange->references);
-    if (lends && client->channel.connection->lent == lent)
-        di_loans_return(&client->loans, exchange->xid);
+    if (exchange->references.count > 0)
+        commit_references(exchange);
+    else
+        di_channel_commit(&client->channel, client->message, client->message_size);
 }
 
 void di_exchange_release(dari_exchange *exchange)

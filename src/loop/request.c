@@ -165,7 +165,7 @@ int di_request_run(dari_request *request)
     dari_decoder_init(&request->decoder, request->bytes, request->size, NULL);
     request->decoder.arena = &request->arena;
     request->decoder.accept = server->accept;
-    if (request->elsewhere.count > 0)
+    if (request->region)
         dari_decoder_refer(&request->decoder, &request->elsewhere);
     dari_encoder_init(&request->encoder);
     dari_arena_allow(&request->arena, server->decode_budget);
@@ -305,8 +305,9 @@ static int answer_without(dari_server *server, di_session *session, di_origin *o
 /* The bytes of a message from its beginning on that are there. */
 static size_t sure_size(const di_message *message)
 {
-    return message->elsewhere ? (size_t)(message->elsewhere->items[0].at - message->bytes)
-                              : message->size;
+    return message->elsewhere
+               ? (size_t)(message->elsewhere->references.items[0].at - message->bytes)
+               : message->size;
 }
 
 /* Whether there are far more calls in progress than may be. */
@@ -371,10 +372,11 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     request->arguments = arguments;
     request->bytes = message->bytes;
     request->size = message->size;
-    request->elsewhere.count = 0;
-    if (message->elsewhere)
-        request->elsewhere = *message->elsewhere;
-    request->region = message->elsewhere ? message->region : NULL;
+    request->region = NULL;
+    if (message->elsewhere) {
+        request->elsewhere = message->elsewhere->references;
+        request->region = message->elsewhere->region;
+    }
     request->message = NULL;
     request->message_size = 0;
     request->error = 0;

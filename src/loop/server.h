@@ -146,10 +146,9 @@ struct dari_request {
     dari_arena arena;
     uint8_t *copy; /* memory for a copy of the message, kept */
     size_t copy_room;
-    di_hold *hold;             /* of the message where it came in, or NULL */
-    dari_references elsewhere; /* opaque data of the arguments that lies in a region, */
-    di_region *region;         /* which is held where the call goes on by itself, or NULL */
-    uint8_t *message; /* the reply being written, and the output is the thread's; or NULL */
+    di_hold *hold;     /* of the message where it came in, or NULL */
+    di_region *region; /* that `elsewhere` is in, held where the call goes on by itself; or NULL */
+    uint8_t *message;  /* the reply being written, and the output is the thread's; or NULL */
     size_t message_size;
     bool locked; /* then: by session->lock */
     int error;   /* of dari_request_reserve */
@@ -159,6 +158,7 @@ struct dari_request {
     /* 2 while a handler that may answer later runs: itself, and whoever answers. The last one of
      * them ends the request. */
     atomic_int parties;
+    dari_references elsewhere; /* opaque data of the arguments that lies in `region` */
 };
 
 struct dari_server {

@@ -337,20 +337,25 @@ static bool has_left(const di_shm *shm)
             atomic_load_explicit(&shm->dead, memory_order_relaxed));
 }
 
+/* What is left where nobody reads the ring any more, nor what that refers to. */
+static __attribute__((noinline)) size_t never_sent(const di_shm *shm)
+{
+    uint32_t in_ring = di_ring_unread(&shm->writer);
+    size_t size = in_ring + di_buffer_size(&shm->out);
+    if (!shm->loans)
+        return size;
+    return size + (size_t)di_lender_lent(&shm->loans->lender, shm->writer.tail - in_ring);
+}
+
 /* What the other side will never read counts as not sent. */
 static size_t shm_unsent(const di_connection *connection)
 {
     const di_shm *shm = (const di_shm *)connection;
-    size_t in_ring = 0;
-    if (is_open(shm) && has_left(shm)) {
-        in_ring = di_ring_unread(&shm->writer);
-        if (shm->loans)
-            in_ring +=
-                (size_t)di_lender_lent(&shm->loans->lender, shm->writer.tail - (uint32_t)in_ring);
-    } else if (is_open(shm)) {
-        in_ring = di_ring_unpublished(&shm->writer);
-    }
-    return in_ring + di_buffer_size(&shm->out);
+    if (!is_open(shm))
+        return di_buffer_size(&shm->out);
+    if (has_left(shm))
+        return never_sent(shm);
+    return di_ring_unpublished(&shm->writer) + di_buffer_size(&shm->out);
 }
 
 static void shm_withdraw(di_connection *connection, size_t size)
@@ -496,23 +501,24 @@ static int take_bytes(di_shm *shm, uint32_t size, size_t want)
     return DI_MOVED;
 }
 
-/* The same for bytes among which there may be references. */
-static int take_loans(di_shm *shm, uint32_t size, size_t want)
+/* Where a reference comes next, puts what it is to in its place; otherwise says how many bytes come
+ * before one. Returns 1 where something was put, 0 or an error. */
+static int put_loan(di_shm *shm, size_t want, uint32_t *size)
 {
     uint32_t before;
-    int found = di_shm_find_reference(shm->loans, &shm->reader, size, &before);
-    if (found < 0)
+    size_t whole_until = shm->head.in_place ? shm->head.whole_until : 0;
+    shm->head.whole_until = 0;
+    int found = di_shm_find_reference(shm->loans, &shm->reader, *size, &before);
+    if (found <= 0)
         return found;
-    if (found == 0)
-        return take_bytes(shm, size, want);
+    *size = before;
     if (before > 0)
-        return take_bytes(shm, before, want);
-    int put =
-        di_shm_put_loan(shm->loans, &shm->in, want, shm->head.in_place ? shm->head.whole_until : 0);
+        return 0;
+    int put = di_shm_put_loan(shm->loans, &shm->in, want, whole_until);
     if (put > 0 && di_ring_read(&shm->reader, 1))
         wake(shm);
     shm->head.places = shm->loans->count;
-    return put < 0 ? put : DI_MOVED;
+    return put < 0 ? put : 1;
 }
 
 static int shm_receive(di_connection *connection, size_t want)
@@ -531,10 +537,11 @@ static int shm_receive(di_connection *connection, size_t want)
         return error;
     if (size == 0)
         return is_gone(shm) ? DARI_CLOSED : DI_BLOCKED;
-    int moved =
-        shm->loans && shm->serves ? take_loans(shm, size, want) : take_bytes(shm, size, want);
-    if (moved < 0)
-        return moved;
+    error = shm->loans && shm->serves ? put_loan(shm, want, &size) : 0;
+    if (error == 0)
+        error = take_bytes(shm, size, want);
+    if (error < 0)
+        return error;
     count_progress(shm);
     return DI_MOVED;
 }
@@ -544,13 +551,20 @@ static uint8_t *shm_peek(const di_connection *connection, size_t *ret_size)
     return di_buffer_peek(&((const di_shm *)connection)->in.buffer, ret_size);
 }
 
+static __attribute__((noinline)) void consume_in_place(di_shm *shm, size_t size)
+{
+    shm->head.places = di_shm_forget_places(shm->loans, size);
+    if (!di_inbound_empty(&shm->in, size))
+        di_inbound_consume(&shm->in, size);
+}
+
 /* The memory stays while the connection is busy: shm_arm gives it back. */
 static void shm_consume(di_connection *connection, size_t size)
 {
     di_shm *shm = (di_shm *)connection;
     if (connection->in_place)
-        connection->places = di_shm_forget_places(shm->loans, size);
-    if (!di_inbound_empty(&shm->in, size))
+        consume_in_place(shm, size);
+    else if (!di_inbound_empty(&shm->in, size))
         di_inbound_consume(&shm->in, size);
 }
 

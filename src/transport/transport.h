@@ -173,7 +173,7 @@ struct di_connection {
     uint32_t lent;      /* parts that went by reference */
     bool in_place;      /* parts of what is received may be left where they are, */
     size_t whole_until; /* before that offset from what peek shows on: what comes there is used
-                           where receive puts it. Set before receive */
+                           where receive puts it. Set for the next receive that gets something */
     unsigned places;    /* such parts that were received and not consumed */
 };
 

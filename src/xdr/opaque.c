@@ -83,14 +83,15 @@ bool dari_get_bytes(dari_decoder *decoder, const uint8_t *at, uint8_t *ret_bytes
 /* Where the `size` bytes whose place is at `at` are. */
 static const uint8_t *find_data(dari_decoder *decoder, const uint8_t *at, uint32_t size)
 {
-    const dari_references *references = decoder->references;
-    if (!references || decoder->referred == references->count)
+    dari_references *references = decoder->references;
+    if (!references || references->count == 0)
         return at;
-    const dari_reference *next = &references->items[decoder->referred];
-    if (next->at != at || next->size != size)
+    const dari_reference next = references->items[0];
+    if (next.at != at || next.size != size)
         return at;
-    decoder->referred++;
-    return next->data;
+    references->count--;
+    memmove(references->items, references->items + 1, references->count * sizeof next);
+    return next.data;
 }
 
 const uint8_t *dari_get_opaque(dari_decoder *decoder, const uint8_t *at, uint32_t bound,
