@@ -169,8 +169,8 @@ void dari_server_destroy(dari_server *server);
  * ".lock") is free: its owner is dead, and so are the children that inherited the lock from it.
  *
  * "shm:name" is a path in $XDG_RUNTIME_DIR/dari, for root in /run/dari: directories that nobody but
- * the user can write to, the last of which is made. DARI_LIMIT: options->shm_ring_size is too
- * large.
+ * the user can write to, the last of which is made. DARI_LIMIT: options->shm_ring_size or
+ * shm_loan_max is too large.
  *
  * All clients of a fifo: write into one FIFO, which only asks for a connection: a client that
  * writes garbage there keeps the server busy, and others who connect waiting, for as long as it

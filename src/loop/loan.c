@@ -2,11 +2,13 @@
 #include <dari/loan.h>
 
 #include "loop/client.h"
+#include "transport/shm_meeting.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(DARI_SHM_LOAN_SIZE_MAX <= UINT32_MAX, "references have 32 bits");
+_Static_assert(DARI_SHM_LOAN_SIZE_MAX == DI_SHM_LOANS_MAX && DI_SHM_LOANS_MAX <= UINT32_MAX,
+               "one limit, and references have 32 bits");
 
 /* Loans begin at multiples of that, and end there. */
 #define ALIGNMENT ((size_t)4096)

@@ -9,6 +9,8 @@
 #include "ipc/ring.h"
 #include "loop/server.h"
 
+#include <dari/loan.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -527,6 +529,9 @@ static void offers_that_are_refused(void **state)
     FINE_BUT(words[6], UINT32_MAX);
     FINE_BUT(words[6], 1u << 31);
     FINE_BUT(words[6], page * 3);
+    FINE_BUT(words[7], page); /* loans that nobody wants */
+    FINE_BUT(words[7], 1);
+    FINE_BUT(words[7], UINT32_MAX);
     FINE_BUT(copies, 0);
     FINE_BUT(copies, 2);
     FINE_BUT(copies, 64);
@@ -631,6 +636,17 @@ static void limits_are_named(void **state)
     assert_int_equal(dari_server_listen(server, fixture->address), DARI_LIMIT);
     assert_non_null(strstr(dari_server_message(server), "the rings are too large"));
     dari_server_destroy(server);
+    options = (dari_server_options){.shm_loan_max = DARI_SHM_LOAN_SIZE_MAX + 1};
+    assert_int_equal(dari_server_create(&options, &server), 0);
+    assert_int_equal(dari_server_listen(server, fixture->address), DARI_LIMIT);
+    assert_non_null(strstr(dari_server_message(server), "the memory for loans is too large"));
+    dari_server_destroy(server);
+    dari_call call = {0};
+    dari_client *client = NULL;
+    const dari_client_options too_much = {.call = &call,
+                                          .shm_loan_size = DARI_SHM_LOAN_SIZE_MAX + 1};
+    assert_int_equal(dari_connect(fixture->address, &too_much, &client), DARI_LIMIT);
+    assert_non_null(strstr(dari_call_message(&call), "the memory for loans is too large"));
     assert_int_equal(dari_server_create(NULL, &server), 0);
     has_no_memory = true;
     assert_int_equal(dari_server_listen(server, fixture->address), DARI_NO_MEMORY);
