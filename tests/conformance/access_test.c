@@ -135,15 +135,19 @@ static uint64_t refused_by(const test_fixture *fixture)
 static void check_refused(test_fixture *fixture, const guise *who, bool by_kernel)
 {
     char line[64];
+    pthread_mutex_lock(&fixture->lock);
     unsigned logged = fixture->logged;
+    pthread_mutex_unlock(&fixture->lock);
     uint64_t refused = refused_by(fixture);
     assert_int_equal(call_as(fixture, who, 0), by_kernel ? DARI_PERMISSION : DARI_CLOSED);
     if (by_kernel)
         return;
     fixture_await_logged(fixture, logged + 1);
     snprintf(line, sizeof line, "user %u may not connect", (unsigned)who->user);
-    assert_non_null(strstr(fixture->log_text, line));
-    assert_int_equal(fixture->log_error, DARI_PERMISSION);
+    pthread_mutex_lock(&fixture->lock);
+    bool told = strstr(fixture->log_text, line) && fixture->log_error == DARI_PERMISSION;
+    pthread_mutex_unlock(&fixture->lock);
+    assert_true(told);
     assert_int_equal(refused_by(fixture), refused + 1);
 }
 
@@ -352,14 +356,14 @@ static void groups_that_are_somebody_elses(void **state)
 
 /* --- Servers of another user. --- */
 
-static int told[2]; /* the server listens */
+static int ready[2]; /* the server listens */
 
 /* Serves as the guest until it is killed. */
 static pid_t serve_as_guest(test_fixture *fixture)
 {
     static const guise host = {GUEST, OTHERS, CLUB};
     char byte;
-    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -367,12 +371,12 @@ static pid_t serve_as_guest(test_fixture *fixture)
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
             _exit(1);
         fixture_listen(fixture);
-        if (write(told[1], "x", 1) == 1)
+        if (write(ready[1], "x", 1) == 1)
             dari_server_run(fixture->server);
         _exit(1);
     }
-    close(told[1]);
-    assert_int_equal(read(told[0], &byte, 1), 1);
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
     return pid;
 }
 
@@ -380,7 +384,7 @@ static void end_of_guest(test_fixture *fixture, pid_t pid)
 {
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    close(told[0]);
+    close(ready[0]);
     fixture_serve(fixture); /* takes over and removes what is left */
     fixture_end(fixture);
 }
