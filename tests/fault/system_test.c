@@ -140,11 +140,16 @@ static void fail_each(const scene_kind *kind, scene_server server, const test_sc
 static void fail_all(const scene_kind *kind)
 {
     unsigned before = count_descriptors();
-    for (unsigned i = 0; i < SCENE_SCHEMES; i++)
+    for (unsigned i = 0; i < SCENE_SCHEMES; i++) {
+        const test_scheme *scheme = scheme_named(scene_schemes[i]);
+        /* Two sides that spin while they wait for each other look more often than is to be seen. */
+        bool spins = scheme->meets && kind == &scene_kinds[SCENE_BOTH_WAYS];
+        if (!is_chosen(scheme->name) || scheme->queue || spins)
+            continue;
         for (scene_server server = 0; server < SCENE_SERVERS; server++)
-            if (is_chosen(scene_schemes[i]) && !scheme_named(scene_schemes[i])->queue &&
-                kind->servers & 1u << server && (i == 0 || server == SERVER_LOOP))
-                fail_each(kind, server, scheme_named(scene_schemes[i]));
+            if (kind->servers & 1u << server && (i == 0 || server == SERVER_LOOP))
+                fail_each(kind, server, scheme);
+    }
     assert_int_equal(count_descriptors(), before);
 }
 
