@@ -18,8 +18,8 @@ extern "C" {
 
 /* Generated code states the version of this contract that it was written for. A compiler refuses it
  * where this header is not in the range, the library where it runs another one. */
-#define DARI_GENERATOR_OLDEST 1
-#define DARI_GENERATOR_NEWEST 1
+#define DARI_GENERATOR_OLDEST 2
+#define DARI_GENERATOR_NEWEST 2
 
 /* One procedure. `serve` decodes the arguments, calls the handler and replies; it returns 0 or the
  * error that the runtime answers with; which of them promise that nothing was done, server.h says.

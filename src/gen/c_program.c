@@ -412,7 +412,7 @@ static void write_interface(di_c_writer *writer, const di_program *program,
     di_c_line(writer, "%s", "");
     di_c_line(writer, "/* %s */", di_c_place(writer, version->position));
     di_c_line(writer, "const dari_interface %s_interface = {", name);
-    di_c_line(writer, ".generator = 1,");
+    di_c_line(writer, ".generator = 2,");
     di_c_line(writer, ".program = 0x%08xu,", program->number);
     di_c_line(writer, ".version = %u,", version->number);
     di_c_line(writer, ".name = \"%s\",", version->name);

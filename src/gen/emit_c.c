@@ -377,7 +377,7 @@ static void write_header_body(di_c_writer *writer, const di_unit *unit, const di
     if (needs_rpc_headers(unit))
         di_c_line(writer, "#include <rpc/xdr.h>");
     di_c_line(writer, "%s", "");
-    di_c_line(writer, "#if DARI_GENERATOR_OLDEST > 1 || DARI_GENERATOR_NEWEST < 1");
+    di_c_line(writer, "#if DARI_GENERATOR_OLDEST > 2 || DARI_GENERATOR_NEWEST < 2");
     di_c_line(writer,
               "#error \"this file and <dari/interface.h> are of different versions of dari: "
               "run dari gen again\"");

@@ -203,9 +203,10 @@ static const di_token *read_main(di_preprocessor *owner, di_source *source)
     size_t size;
     di_read_source(owner, source, EVERYWHERE);
     di_source_line(source, source->line_count, &size);
-    di_token end = {.kind = DI_TOKEN_END,
-                    .damaged = owner->damaged,
-                    .span = {{source, source->line_count, (uint32_t)size + 1}, 1}};
+    di_token end = {
+        .kind = DI_TOKEN_END,
+        .damaged = owner->damaged,
+        .span = {.position = {source, source->line_count, (uint32_t)size + 1}, .length = 1}};
     di_token_put(owner->compilation, &owner->out, &end);
     return owner->out.first;
 }

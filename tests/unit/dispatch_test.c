@@ -20,15 +20,15 @@ static const dari_procedure procedures[] = {
 
 static dari_interface make(uint32_t program, uint32_t version)
 {
-    return (dari_interface){.generator = 1,
+    return (dari_interface){.generator = DARI_GENERATOR_NEWEST,
                             .program = program,
                             .version = version,
                             .procedures = procedures,
                             .procedure_count = 4};
 }
 
-static void find(di_dispatch *dispatch, uint32_t program, uint32_t version,
-                 uint32_t procedure, int expected)
+static void find(di_dispatch *dispatch, uint32_t program, uint32_t version, uint32_t procedure,
+                 int expected)
 {
     di_target target = {0};
     assert_int_equal(di_dispatch_find(dispatch, program, version, procedure, &target), expected);
