@@ -297,7 +297,8 @@ static void mq_close_listener(di_listener *base)
     mq_inlet *inlet = (mq_inlet *)base;
     if (inlet->requests.descriptor >= 0 && !di_forked(&inlet->guard)) {
         di_queue_remove_name(&inlet->requests, inlet->place.name);
-        turn_away(inlet);
+        if (inlet->message && inlet->spare)
+            turn_away(inlet);
     }
     while (inlet->waiting.first)
         di_mq_close(&inlet->waiting.first->head);
