@@ -39,7 +39,7 @@ typedef struct di_waiter {
     di_pending_call pending; /* first: found by xid */
     struct di_waiter *next_asleep;
     uint64_t deadline;
-    uint64_t now; /* the time, or 0: it has to be read */
+    uint64_t now; /* the time, before it waits for anything; or 0: it has to be read */
     di_resend resend;
     uint32_t refusals;         /* of the client when the call was sent */
     const dari_cancel *cancel; /* or NULL */

@@ -345,6 +345,7 @@ static unsigned poll_for(dari_client *client, di_waiter *self, unsigned wants)
     if (wants && connection->ops->arm) {
         if (di_client_spin(client, &client->spin, wake_time(self)) || client->broken)
             return wants;
+        self->now = 0;
         sleeps = di_spin_is_over(&client->spin);
         if (sleeps && !connection->ops->arm(connection))
             return wants;
@@ -375,6 +376,7 @@ static void sleep_on_condition(dari_client *client, di_waiter *self)
         pthread_condattr_destroy(&attributes);
         self->wake_made = true;
     }
+    self->now = 0;
     if (wake_time(self) == DI_NEVER) {
         pthread_cond_wait(&self->wake, &client->lock);
     } else {

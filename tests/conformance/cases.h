@@ -42,6 +42,7 @@
     X(threads_meet_their_own_deadlines)        \
     X(two_threads_poll)                        \
     X(a_reply_before_the_call_is_sent)         \
+    X(a_deadline_after_another_watched)        \
     X(replies_behind_one_being_read)           \
     X(a_child_inherits_nothing)                \
     X(an_idle_connection_is_small)             \
@@ -275,6 +276,7 @@
     X(threads_share_a_dying_client)        \
     X(threads_meet_their_own_deadlines)    \
     X(a_reply_before_the_call_is_sent)     \
+    X(a_deadline_after_another_watched)    \
     X(replies_behind_one_being_read)       \
     X(a_child_inherits_nothing)            \
     X(an_idle_connection_is_small)         \

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct sharing_thread {
     dari_client *client;
@@ -232,6 +233,35 @@ void a_reply_before_the_call_is_sent(test_fixture *fixture)
     pthread_join(small.thread, NULL);
     assert_int_equal(small.result, DARI_CLOSED);
     free(bytes);
+    dari_client_close(client);
+    listener->ops->close(listener);
+}
+
+/* Who waits while another thread watches, and watches in its place then, gives up in time. */
+void a_deadline_after_another_watched(test_fixture *fixture)
+{
+    di_listener *listener = raw_listen(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    di_connection *peer = raw_accept(listener);
+    lone_call first = {.client = client, .deadline_ns = 20 * DARI_S};
+    lone_call second = {.client = client, .deadline_ns = 1500 * DARI_MS};
+    uint8_t message[64], reply[64];
+    start_lone_call(&first);
+    assert_int_equal(raw_read_record(peer, message, sizeof message), 40);
+    await_waiters(client, 1, 0);
+    start_lone_call(&second);
+    await_waiters(client, 1, 1);
+    /* What is tried is what has passed of its time when it comes to watch. */
+    struct timespec most = {.tv_sec = 1, .tv_nsec = 200000000};
+    nanosleep(&most, NULL);
+    uint8_t *end = raw_reply(reply, dari_get_u32(message));
+    raw_send_record(peer, reply, (size_t)(end - reply));
+    pthread_join(first.thread, NULL);
+    assert_int_equal(first.result, 0);
+    pthread_join(second.thread, NULL);
+    assert_int_equal(second.result, DARI_DEADLINE);
+    assert_in_range(second.took_ns, 1500 * DARI_MS, 2200 * DARI_MS);
+    raw_close(peer);
     dari_client_close(client);
     listener->ops->close(listener);
 }
