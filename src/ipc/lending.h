@@ -48,13 +48,21 @@ typedef struct di_lending_reference {
     uint32_t place, offset, size;
 } di_lending_reference;
 
-/* Frees the slots of references that the reader of the ring has passed. Returns whether one is
- * free. */
-static inline bool di_lender_has_slot(di_lender *lender, const di_ring_writer *writer)
+/* Looks how much room there is in the ring, as di_ring_look_for_room, and frees the slots of
+ * references that its reader has passed: each time, since a place is known from one that lies a
+ * turn of the cursors behind only while it is near. */
+static inline int di_lender_look_for_room(di_lender *lender, di_ring_writer *writer)
 {
-    while (lender->head != lender->tail &&
+    int error = di_ring_look_for_room(writer);
+    while (error == 0 && lender->head != lender->tail &&
            (int32_t)(writer->head - lender->places[lender->head % DI_LENDING_SLOTS]) > 0)
         lender->head++;
+    return error;
+}
+
+/* Whether a slot is free. */
+static inline bool di_lender_has_slot(const di_lender *lender)
+{
     return lender->tail - lender->head < DI_LENDING_SLOTS;
 }
 

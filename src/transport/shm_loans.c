@@ -17,15 +17,20 @@ di_shm_loans *di_shm_loans_create(di_region *region, di_lending_control *control
     return loans;
 }
 
+static bool has_place(const di_shm_loans *loans, const di_ring_writer *writer)
+{
+    return di_ring_known_room(writer) > 0 && di_lender_has_slot(&loans->lender);
+}
+
 int di_shm_lend(di_shm_loans *loans, di_ring_writer *writer, const uint8_t *data, size_t size)
 {
     if (size == 0 || !di_region_has(loans->region, data, size))
         return 0;
-    if (di_ring_known_room(writer) == 0 || !di_lender_has_slot(&loans->lender, writer)) {
-        int error = di_ring_look_for_room(writer);
+    if (!has_place(loans, writer)) {
+        int error = di_lender_look_for_room(&loans->lender, writer);
         if (error < 0)
             return error;
-        if (di_ring_known_room(writer) == 0 || !di_lender_has_slot(&loans->lender, writer))
+        if (!has_place(loans, writer))
             return 0;
     }
     di_lend(&loans->lender, writer, (uint32_t)(data - loans->region->memory), (uint32_t)size);

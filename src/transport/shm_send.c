@@ -10,6 +10,12 @@
 /* Bytes of small messages after which a reader that is awake is told, so that both work at once. */
 #define PIECE_MIN ((uint32_t)256)
 
+static int look_for_room(di_shm *shm)
+{
+    return shm->loans ? di_lender_look_for_room(&shm->loans->lender, &shm->writer)
+                      : di_ring_look_for_room(&shm->writer);
+}
+
 int di_shm_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
 {
     di_shm *shm = (di_shm *)connection;
@@ -18,7 +24,7 @@ int di_shm_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
     if (di_shm_is_open(shm) && di_buffer_size(&shm->out) == 0 && size <= writer->size &&
         shm->failed == 0) {
         if (di_ring_known_room(writer) < size)
-            shm->failed = di_ring_look_for_room(writer);
+            shm->failed = look_for_room(shm);
         shm->in_ring = shm->failed == 0 && di_ring_known_room(writer) >= size;
     }
     if (!shm->in_ring)
@@ -58,7 +64,7 @@ static int push(di_shm *shm, const uint8_t *bytes, size_t size)
     di_ring_writer *writer = &shm->writer;
     int error = 0;
     if (di_ring_known_room(writer) == 0)
-        error = di_ring_look_for_room(writer);
+        error = look_for_room(shm);
     if (error == 0 && di_ring_known_room(writer) == 0) {
         publish(shm);
         error = di_ring_wait_for_room(writer);

@@ -304,7 +304,7 @@ static void wake(hostile *self)
 /* Room for an honest writer, who knows nothing of his own lies. */
 static uint32_t room(hostile *self)
 {
-    if (di_ring_look_for_room(&self->writer) < 0)
+    if (di_lender_look_for_room(&self->lender, &self->writer) < 0)
         return 0;
     return di_ring_known_room(&self->writer);
 }
@@ -337,7 +337,7 @@ static void write_bytes(hostile *self, bool within)
 static void lend(hostile *self)
 {
     uint32_t size = next(self, 4), offset = next(self, 4);
-    if (!self->rings.loans || room(self) == 0 || !di_lender_has_slot(&self->lender, &self->writer))
+    if (!self->rings.loans || room(self) == 0 || !di_lender_has_slot(&self->lender))
         return;
     di_lend(&self->lender, &self->writer, offset, size);
     if (di_ring_publish(&self->writer))

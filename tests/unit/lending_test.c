@@ -69,17 +69,39 @@ static void slots_run_out(void **state)
     both_ends *self = *state;
     uint32_t size;
     for (uint32_t i = 0; i < DI_LENDING_SLOTS; i++) {
-        assert_true(di_lender_has_slot(&self->lender, &self->writer));
+        assert_true(di_lender_has_slot(&self->lender));
         di_lend(&self->lender, &self->writer, i, 70000);
     }
-    assert_false(di_lender_has_slot(&self->lender, &self->writer));
+    assert_false(di_lender_has_slot(&self->lender));
     di_ring_publish(&self->writer);
     assert_int_equal(di_ring_look_for_bytes(&self->reader, &size), 0);
     di_ring_read(&self->reader, 1);
-    assert_false(di_lender_has_slot(&self->lender, &self->writer));
-    assert_int_equal(di_ring_look_for_room(&self->writer), 0);
-    assert_true(di_lender_has_slot(&self->lender, &self->writer));
+    assert_false(di_lender_has_slot(&self->lender));
+    assert_int_equal(di_lender_look_for_room(&self->lender, &self->writer), 0);
+    assert_true(di_lender_has_slot(&self->lender));
     assert_int_equal(self->lender.head, 1);
+}
+
+/* However much goes through the ring behind a reference, it is passed. */
+static void what_was_lent_long_ago_is_over(void **state)
+{
+    both_ends *self = *state;
+    const uint64_t distances[] = {UINT64_C(1) << 31, UINT64_C(3) << 30, (UINT64_C(1) << 32) + RING};
+    uint32_t size;
+    for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
+        di_lend(&self->lender, &self->writer, 0, 70000);
+        for (uint64_t sent = 0; sent < distances[i]; sent += RING) {
+            di_ring_write(&self->writer, di_ring_known_room(&self->writer));
+            di_ring_publish(&self->writer);
+            assert_int_equal(di_ring_look_for_bytes(&self->reader, &size), 0);
+            di_ring_read(&self->reader, size);
+            assert_int_equal(di_lender_look_for_room(&self->lender, &self->writer), 0);
+        }
+        assert_int_equal(di_lender_lent(&self->lender, self->writer.head), 0);
+        di_ring_write(&self->writer, 100);
+        di_lender_withdraw(&self->lender, &self->writer, 60);
+        assert_int_equal(di_ring_unpublished(&self->writer), 40);
+    }
 }
 
 static void too_many_are_a_lie(void **state)
@@ -142,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(references_come_in_order),
         TEST(slots_run_out),
+        TEST(what_was_lent_long_ago_is_over),
         TEST(too_many_are_a_lie),
         TEST(what_is_lent_counts),
         TEST(what_is_written_is_taken_back),
