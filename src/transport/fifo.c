@@ -40,7 +40,7 @@ static void close_end(int *end)
 
 /* Sees whose the server is, beside this user, root and `other`, and how it is to open what this
  * client makes: root's client gives it away, another one shares it with the group that has the
- * inlet. */
+ * inlet, if that is for the group. */
 static int check_inlet(fifo_client *client, uint32_t other, di_failure *failure)
 {
     struct stat status;
@@ -54,7 +54,7 @@ static int check_inlet(fifo_client *client, uint32_t other, di_failure *failure)
         return di_fail(failure, DARI_PERMISSION, "the server is another user's");
     if (geteuid() == 0)
         client->user = status.st_uid;
-    else if (status.st_mode & S_IWGRP)
+    else if ((status.st_mode & (S_IWGRP | S_IWOTH)) == S_IWGRP)
         client->group = status.st_gid;
     else
         return di_fail(failure, DARI_PERMISSION,

@@ -149,10 +149,12 @@ int di_unix_place_listen(di_unix_place *place, const char *name, int *ret_descri
 }
 
 /* The file of a bound socket is another one than the socket: it is opened by its name, and taken
- * for it only if nobody has put something else there. The process's mask has no say. */
+ * for it only if nobody has put something else there. The process's mask has no say. Where the mode
+ * is right already, /proc is not needed. */
 static int open_to_others(const char *path, const di_access *access, di_failure *failure)
 {
     static const char words[] = "the socket cannot be opened to others";
+    mode_t mode = di_access_mode(access, S_IROTH | S_IWOTH);
     struct stat status;
     char self[40];
     int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -165,7 +167,7 @@ static int open_to_others(const char *path, const di_access *access, di_failure 
     else if (di_access_is_of_group(access) &&
              fchownat(file, "", (uid_t)-1, access->group, AT_EMPTY_PATH) < 0)
         error = di_fail_system(failure, errno, "the socket cannot be given to the group");
-    else if (chmod(self, di_access_mode(access, S_IROTH | S_IWOTH)) < 0)
+    else if ((status.st_mode & 07777) != mode && chmod(self, mode) < 0)
         error = di_fail_system(failure, errno, words);
     close(file);
     return error;

@@ -354,6 +354,34 @@ static void groups_that_are_somebody_elses(void **state)
     }
 }
 
+/* A name that is for nobody else is so from the beginning: that takes no look at /proc. */
+static int listen_without_proc(test_fixture *fixture)
+{
+    static const char *const addresses[] = {"unix:/own", "shm:/of-memory", "fifo:/to-me"};
+    struct stat status;
+    if (chroot(fixture->directory) < 0 || chdir("/") < 0)
+        return __LINE__;
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        dari_server *server = NULL;
+        if (dari_server_create(NULL, &server) < 0 || dari_server_listen(server, addresses[i]) < 0)
+            return __LINE__;
+        if (stat(strchr(addresses[i], '/'), &status) < 0 || (status.st_mode & 07777) != 0600)
+            return __LINE__;
+        dari_server_destroy(server);
+    }
+    return 0;
+}
+
+static void no_proc_by_default(void **state)
+{
+    test_fixture fixture;
+    (void)state;
+    need_root();
+    begin(&fixture, "unix_path");
+    check_child(listen_without_proc, &fixture);
+    fixture_end(&fixture);
+}
+
 /* --- Servers of another user. --- */
 
 static int ready[2]; /* the server listens */
@@ -443,6 +471,21 @@ static void servers_of_another_user_by_a_group(void **state)
     }
 }
 
+/* A group that others stand beside is none that could keep them from what a client makes: who has
+ * it in common with the server is refused as everybody is whom that cannot answer. */
+static void a_server_for_all_that_cannot_answer(void **state)
+{
+    static const guise neighbour = {STRANGER, OTHERS, OTHERS}; /* of the server's own group */
+    (void)state;
+    need_root();
+    test_fixture fixture;
+    begin(&fixture, "fifo");
+    fixture.options.access.all = true;
+    pid_t pid = serve_as_guest(&fixture);
+    assert_int_equal(call_as(&fixture, &neighbour, GUEST), DARI_PERMISSION);
+    end_of_guest(&fixture, pid);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,8 +498,10 @@ int main(void)
         cmocka_unit_test(groups_that_are_not_there),
         cmocka_unit_test(options_that_are_not_valid),
         cmocka_unit_test(groups_that_are_somebody_elses),
+        cmocka_unit_test(no_proc_by_default),
         cmocka_unit_test(servers_of_another_user),
         cmocka_unit_test(servers_of_another_user_by_a_group),
+        cmocka_unit_test(a_server_for_all_that_cannot_answer),
     };
     use_queues_of_ones_own();
     return cmocka_run_group_tests(tests, NULL, NULL);
