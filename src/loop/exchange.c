@@ -387,6 +387,7 @@ static int send_until_answered(dari_exchange *exchange, di_waiter *waiter, const
         if (error < 0)
             break;
         memcpy(client->message, copy->memory, copy->kept_size);
+        waiter->now = 0;
         client->repeated += exchange->repeats > 0;
         error = send_and_wait(exchange, waiter);
     }
