@@ -67,7 +67,7 @@ static void references_come_in_order(void **state)
 static void slots_run_out(void **state)
 {
     both_ends *self = *state;
-    uint32_t size;
+    uint32_t size = 0;
     for (uint32_t i = 0; i < DI_LENDING_SLOTS; i++) {
         assert_true(di_lender_has_slot(&self->lender));
         di_lend(&self->lender, &self->writer, i, 70000);
@@ -87,7 +87,7 @@ static void what_was_lent_long_ago_is_over(void **state)
 {
     both_ends *self = *state;
     const uint64_t distances[] = {UINT64_C(1) << 31, UINT64_C(3) << 30, (UINT64_C(1) << 32) + RING};
-    uint32_t size;
+    uint32_t size = 0;
     for (size_t i = 0; i < sizeof distances / sizeof *distances; i++) {
         di_lend(&self->lender, &self->writer, 0, 70000);
         for (uint64_t sent = 0; sent < distances[i]; sent += RING) {
