@@ -67,6 +67,7 @@ typedef struct di_client_loop {
     int wake;        /* an eventfd in it */
     bool rung;       /* wake is readable */
     bool wants_room; /* the connection is watched for room to send, too */
+    bool rests;      /* it is not watched at all until the reply that is held is let go */
     bool armed;      /* a thread of the user's has been told how long it may sleep */
     pthread_t armed_by;
     bool waiting; /* a thread sleeps in dari_client_wait, on the descriptor */
@@ -220,6 +221,8 @@ int di_loop_attach(dari_client *client);
 void di_loop_detach(dari_client *client);
 /* Whether what is left to be sent waits for room. Returns 0 or DARI_ERRNO. */
 int di_loop_want_room(dari_client *client, bool wants);
+/* The reply that was held is let go: what has come behind it can be received. */
+void di_loop_resume(dari_client *client);
 /* Something is ready for the thread that sleeps in the loop, if one does. */
 void di_loop_wake(dari_client *client);
 /* The last call in flight has ended. */

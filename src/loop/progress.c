@@ -77,13 +77,14 @@ int di_loop_attach(dari_client *client)
 {
     if (client->broken || client->over)
         return 0;
-    client->loop.wants_room = false;
+    client->loop.wants_room = client->loop.rests = false;
     return di_watches_add(client->loop.descriptor, client->channel.connection, DI_WANTS_RECEIVE,
                           (epoll_data_t){.fd = CONNECTION});
 }
 
 void di_loop_detach(dari_client *client)
 {
+    client->loop.rests = false;
     if (client->loop.made && !client->over)
         di_watches_remove(client->loop.descriptor, client->channel.connection);
 }
@@ -93,10 +94,35 @@ int di_loop_want_room(dari_client *client, bool wants)
     if (!client->loop.made || client->over || client->loop.wants_room == wants)
         return 0;
     client->loop.wants_room = wants;
+    if (client->loop.rests)
+        return 0;
     const unsigned both = DI_WANTS_RECEIVE | DI_WANTS_SEND;
     return di_watches_change(client->loop.descriptor, client->channel.connection,
                              wants ? DI_WANTS_RECEIVE : both, wants ? both : DI_WANTS_RECEIVE,
                              (epoll_data_t){.fd = CONNECTION});
+}
+
+/* A thread reads its reply in the connection's memory, and nothing can be received before it is
+ * done: what tells of more meanwhile would have the loop turn all the time. */
+static void rest(dari_client *client)
+{
+    if (client->over || client->broken || client->loop.rests)
+        return;
+    client->loop.rests = true;
+    di_watches_remove(client->loop.descriptor, client->channel.connection);
+}
+
+void di_loop_resume(dari_client *client)
+{
+    di_client_loop *loop = &client->loop;
+    if (!loop->rests)
+        return;
+    loop->rests = false;
+    unsigned wants = loop->wants_room ? DI_WANTS_RECEIVE | DI_WANTS_SEND : DI_WANTS_RECEIVE;
+    if (di_watches_add(loop->descriptor, client->channel.connection, wants,
+                       (epoll_data_t){.fd = CONNECTION}) < 0)
+        di_client_break(client, DARI_ERRNO, errno);
+    di_loop_wake(client);
 }
 
 /* Whether another thread sleeps in the loop, or is about to. */
@@ -170,11 +196,12 @@ bool di_loop_sends(const dari_client *client)
     return dispatches(&client->loop);
 }
 
-/* Whether the connection will tell by its watches what comes. */
+/* Whether the connection will tell by its watches what comes, or its reader when that can be taken.
+ */
 static bool is_armed(const dari_client *client)
 {
     di_connection *connection = client->channel.connection;
-    return client->broken || client->over || !connection->ops->arm ||
+    return client->broken || client->over || client->loop.rests || !connection->ops->arm ||
            connection->ops->arm(connection);
 }
 
@@ -221,7 +248,9 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     bool blind = client->receiver && client->receiver->bell < 0;
     if (client->over || client->held || client->broken || blind) {
         /* Its descriptor is this one's too, which tells until that thread has received. */
-        if (blind)
+        if (client->held)
+            rest(client);
+        else if (blind)
             yield_to_receiver(client);
         return NULL;
     }
@@ -395,7 +424,7 @@ static void sleep_until_idle(dari_client *client, uint64_t deadline)
  * whether it has. */
 static bool spins(dari_client *client, uint64_t deadline)
 {
-    if (client->broken || client->over)
+    if (client->broken || client->over || client->loop.rests)
         return false;
     client->engaged++;
     bool ready = di_client_spin(client, &client->loop.spin, deadline);

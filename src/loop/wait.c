@@ -296,6 +296,7 @@ void di_client_let_go(dari_client *client)
     bool others = client->pending.count > client->flights.flying;
     if (di_channel_has_more(&client->channel) && (others || !client->loop.dispatching))
         di_client_hand_out(client);
+    di_loop_resume(client);
     di_client_pass_on(client);
 }
 

@@ -499,6 +499,7 @@ typedef struct looping {
     dari_client *client;
     atomic_bool stop;
     atomic_uint ended;
+    atomic_uint turns;
 } looping;
 
 static void count_answer(void *user, const int32_t *ret, dari_call *call)
@@ -514,9 +515,10 @@ static void *run_loop(void *argument)
     looping *loop = argument;
     struct pollfd one = {.fd = dari_client_descriptor(loop->client), .events = POLLIN};
     while (!atomic_load(&loop->stop)) {
+        atomic_fetch_add(&loop->turns, 1);
         int more = dari_client_dispatch(loop->client);
         uint64_t left = more ? 0 : dari_client_timeout_ns(loop->client);
-        if (left > 0)
+        if (left > 0 && !atomic_load(&loop->stop))
             poll(&one, 1, 20000);
     }
     return NULL;
@@ -641,6 +643,62 @@ void a_flight_behind_a_reply_being_read(test_fixture *fixture)
     raw_close(peer);
     dari_client_close(client);
     listener->ops->close(listener);
+    dari_call_end(&call);
+}
+
+static void end_loop(void *user, const int32_t *ret, dari_call *call)
+{
+    count_answer(user, ret, call);
+    atomic_store(&((looping *)user)->stop, true);
+}
+
+static void await_rest(dari_client *client)
+{
+    uint64_t until = di_now() + 10 * DARI_S;
+    bool rests = false;
+    while (!rests && di_now() < until) {
+        sched_yield();
+        pthread_mutex_lock(&client->lock);
+        rests = client->loop.rests;
+        pthread_mutex_unlock(&client->lock);
+    }
+    assert_true(rests);
+}
+
+/* What comes behind a reply that a thread reads cannot be received yet: the loop of another thread
+ * sleeps until it can. */
+void a_loop_rests_while_a_reply_is_read(test_fixture *fixture)
+{
+    di_listener *listener = raw_listen(fixture);
+    looping loop = {.client = fixture_connect(fixture, NULL)};
+    dari_client *client = loop.client;
+    di_connection *peer = raw_accept(listener);
+    dari_call call = {0}, flight = {0};
+    dari_exchange exchange;
+    pthread_t thread;
+    uint8_t replies[64], *end;
+    uint32_t xid = client->pending.next_xid;
+    assert_int_equal(add_1_start(client, &(pair){40, 2}, &flight, end_loop, &loop), 0);
+    end = put_sum(replies, xid + 1, 42);
+    raw_send(peer, replies, (size_t)(end - replies));
+    dari_exchange_begin(&exchange, client, &echo_1_interface, 0, &call);
+    dari_exchange_reserve(&exchange, 0);
+    const uint8_t *at = dari_exchange_send(&exchange);
+    assert_non_null(at);
+    assert_int_equal(pthread_create(&thread, NULL, run_loop, &loop), 0);
+    end = put_sum(replies, xid, 42);
+    raw_send(peer, replies, (size_t)(end - replies));
+    await_rest(client);
+    await_armed(client);
+    assert_int_equal(atomic_load(&loop.ended), 0);
+    assert_int_equal(dari_exchange_end(&exchange, at + 4), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&loop.ended), 1);
+    assert_in_range(atomic_load(&loop.turns), 2, 10);
+    raw_close(peer);
+    dari_client_close(client);
+    listener->ops->close(listener);
+    dari_call_end(&flight);
     dari_call_end(&call);
 }
 

@@ -78,6 +78,7 @@
     X(cancelled_from_a_signal_handler)         \
     X(a_reply_or_a_cancel)                     \
     X(a_flight_behind_a_reply_being_read)      \
+    X(a_loop_rests_while_a_reply_is_read)      \
     X(replies_behind_a_full_dispatch)          \
     X(a_reply_in_flight_over_the_limit)        \
     X(started_calls_are_answered)              \
@@ -303,6 +304,7 @@
     X(cancelled_from_a_signal_handler)     \
     X(a_reply_or_a_cancel)                 \
     X(a_flight_behind_a_reply_being_read)  \
+    X(a_loop_rests_while_a_reply_is_read)  \
     X(replies_behind_a_full_dispatch)      \
     X(a_reply_in_flight_over_the_limit)    \
     X(started_calls_are_answered)          \

@@ -142,9 +142,7 @@ static void fail_all(const scene_kind *kind)
     unsigned before = count_descriptors();
     for (unsigned i = 0; i < SCENE_SCHEMES; i++) {
         const test_scheme *scheme = scheme_named(scene_schemes[i]);
-        /* Two sides that spin while they wait for each other look more often than is to be seen. */
-        bool spins = scheme->meets && kind == &scene_kinds[SCENE_BOTH_WAYS];
-        if (!is_chosen(scheme->name) || scheme->queue || spins)
+        if (!is_chosen(scheme->name) || scheme->queue)
             continue;
         for (scene_server server = 0; server < SCENE_SERVERS; server++)
             if (kind->servers & 1u << server && (i == 0 || server == SERVER_LOOP))
