@@ -278,16 +278,24 @@ static void kill_clients_at(stage *self, int step, const char *what)
     size_t stride = stride_of(&path);
     for (size_t i = 0; i < path.count; i += stride, tried++) {
         victim = start_victim(self, step);
-        reached += trace_run_to(victim, path.addresses[i]);
+        bool there = trace_run_to(victim, path.addresses[i]);
         trace_kill(victim);
         expect_served(self);
+        if (!there) {
+            victim = start_victim(self, step);
+            there = trace_step_to(victim, path.addresses[i]);
+            trace_kill(victim);
+            expect_served(self);
+        }
+        reached += there;
     }
     printf("# %s, client, %s: %zu addresses, of %zu instructions with those of the C library; "
            "killed at %zu of %zu; noticed within %.1f ms\n",
            self->one->name, what, path.count, path.steps, reached, tried,
            (double)self->noticed_ns / 1e6);
     assert_true(path.count > 100);
-    /* The other side's timing decides on a few branches. */
+    /* The other side's timing decides on a few branches: so what is not reached at full speed is
+     * tried again as slowly as it was recorded. */
     assert_true(reached * 10 >= tried * 9);
     assert_true(self->noticed_ns < AT_ONCE_NS);
     trace_path_free(&path);
@@ -359,9 +367,16 @@ static void servers_are_killed(void **state)
     size_t stride = stride_of(&path);
     for (size_t i = 0; i < path.count; i += stride, tried++) {
         server = start_doomed(&self, &caller);
-        reached += trace_run_to(server, path.addresses[i]);
+        bool there = trace_run_to(server, path.addresses[i]);
         trace_kill(server);
         expect_told(caller);
+        if (!there) {
+            server = start_doomed(&self, &caller);
+            there = trace_step_to(server, path.addresses[i]);
+            trace_kill(server);
+            expect_told(caller);
+        }
+        reached += there;
     }
     printf("# %s, server: %zu addresses, of %zu instructions with those of the C library; "
            "killed at %zu of %zu\n",

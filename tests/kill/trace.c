@@ -131,6 +131,14 @@ bool trace_run_to(pid_t child, uintptr_t address)
     return go_on(child, PTRACE_CONT) == SIGTRAP && where(child) == address + 1;
 }
 
+bool trace_step_to(pid_t child, uintptr_t address)
+{
+    while (go_on(child, PTRACE_SINGLESTEP) == SIGTRAP)
+        if (where(child) == address)
+            return true;
+    return false;
+}
+
 #else
 
 bool trace_run_on(pid_t child)
@@ -147,6 +155,13 @@ bool trace_record(pid_t child, trace_path *ret_path)
 }
 
 bool trace_run_to(pid_t child, uintptr_t address)
+{
+    (void)child;
+    (void)address;
+    return false;
+}
+
+bool trace_step_to(pid_t child, uintptr_t address)
 {
     (void)child;
     (void)address;

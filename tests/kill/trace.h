@@ -36,6 +36,8 @@ bool trace_run_on(pid_t child);
 /* Lets a stopped child go on to the address. Returns true where it is there, and stopped before it;
  * false where it has stopped itself, or ended, before. */
 bool trace_run_to(pid_t child, uintptr_t address);
+/* The same, step by step: as slow as where it was recorded. */
+bool trace_step_to(pid_t child, uintptr_t address);
 /* Kills it, whatever it does, and waits until it is dead. */
 void trace_kill(pid_t child);
 
