@@ -77,21 +77,39 @@ static int open_inlet(fifo_client *client, const char *path, uint32_t other, di_
     return check_inlet(client, other, failure);
 }
 
-/* Makes one FIFO and opens both ends. Opening for reading never waits, and then there is a reader.
- * Its mode is never more than it is to be. */
-static int make_fifo(const fifo_client *client, const char *path, int *ret_reads, int *ret_writes)
+/* Whether that is a FIFO of this user alone, as it was made: those who can write to the directory
+ * can put another file in its place, by its other name or from beside it, to have it opened to
+ * them. */
+static bool is_own_fifo(int end)
+{
+    struct stat status;
+    if (fstat(end, &status) < 0)
+        return false;
+    errno = EPERM;
+    return S_ISFIFO(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1;
+}
+
+/* Opens a FIFO to the server, which has just been made. Its mode is never more than it is to be. */
+static int share(const fifo_client *client, int end)
 {
     bool shared = client->group != (gid_t)-1, given = client->user != (uid_t)-1;
+    if (!is_own_fifo(end))
+        return -1;
+    if ((shared || given) && fchown(end, client->user, client->group) < 0)
+        return -1;
+    return fchmod(end, shared ? 0660 : 0600);
+}
+
+/* Makes one FIFO and opens both ends. Opening for reading never waits, and then there is a reader.
+ */
+static int make_fifo(const fifo_client *client, const char *path, int *ret_reads, int *ret_writes)
+{
     if (mkfifo(path, 0600) < 0)
         return -1;
-    *ret_reads = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (*ret_reads < 0)
+    *ret_reads = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+    if (*ret_reads < 0 || share(client, *ret_reads) < 0)
         return -1;
-    if ((shared || given) && fchown(*ret_reads, client->user, client->group) < 0)
-        return -1;
-    if (fchmod(*ret_reads, shared ? 0660 : 0600) < 0)
-        return -1;
-    *ret_writes = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    *ret_writes = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
     return *ret_writes < 0 ? -1 : 0;
 }
 

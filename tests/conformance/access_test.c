@@ -450,6 +450,43 @@ static void servers_of_another_user(void **state)
     }
 }
 
+/* A file of the client's that somebody puts in the place of what it makes, at once; or NULL. */
+static const char *to_be_swapped;
+
+int __real_mkfifo(const char *path, mode_t mode);
+int __wrap_mkfifo(const char *path, mode_t mode);
+
+int __wrap_mkfifo(const char *path, mode_t mode)
+{
+    int result = __real_mkfifo(path, mode);
+    if (result == 0 && to_be_swapped && (unlink(path) < 0 || link(to_be_swapped, path) < 0))
+        _exit(1);
+    return result;
+}
+
+/* Who can write to the directory has no file opened to him by that. */
+static void a_file_in_the_place_of_a_fifo(void **state)
+{
+    char path[128];
+    struct stat status;
+    (void)state;
+    need_root();
+    for (int is_fifo = 0; is_fifo < 2; is_fifo++) {
+        test_fixture fixture;
+        begin(&fixture, "fifo");
+        pid_t pid = serve_as_guest(&fixture);
+        snprintf(path, sizeof path, "%s/secret", fixture.directory);
+        assert_int_equal(is_fifo ? __real_mkfifo(path, 0600) : mknod(path, S_IFREG | 0600, 0), 0);
+        to_be_swapped = path;
+        assert_int_equal(connect_to(&fixture, GUEST, "no FIFOs can be made"), DARI_PERMISSION);
+        to_be_swapped = NULL;
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_uid, 0);
+        assert_int_equal(unlink(path), 0);
+        end_of_guest(&fixture, pid);
+    }
+}
+
 /* A group brings together two users of whom neither is root; not over queues. */
 static void servers_of_another_user_by_a_group(void **state)
 {
@@ -500,6 +537,7 @@ int main(void)
         cmocka_unit_test(groups_that_are_somebody_elses),
         cmocka_unit_test(no_proc_by_default),
         cmocka_unit_test(servers_of_another_user),
+        cmocka_unit_test(a_file_in_the_place_of_a_fifo),
         cmocka_unit_test(servers_of_another_user_by_a_group),
         cmocka_unit_test(a_server_for_all_that_cannot_answer),
     };
