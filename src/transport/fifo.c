@@ -77,23 +77,11 @@ static int open_inlet(fifo_client *client, const char *path, uint32_t other, di_
     return check_inlet(client, other, failure);
 }
 
-/* Whether that is a FIFO of this user alone, as it was made: those who can write to the directory
- * can put another file in its place, by its other name or from beside it, to have it opened to
- * them. */
-static bool is_own_fifo(int end)
-{
-    struct stat status;
-    if (fstat(end, &status) < 0)
-        return false;
-    errno = EPERM;
-    return S_ISFIFO(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1;
-}
-
 /* Opens a FIFO to the server, which has just been made. Its mode is never more than it is to be. */
 static int share(const fifo_client *client, int end)
 {
     bool shared = client->group != (gid_t)-1, given = client->user != (uid_t)-1;
-    if (!is_own_fifo(end))
+    if (!di_fifo_is_own(end))
         return -1;
     if ((shared || given) && fchown(end, client->user, client->group) < 0)
         return -1;

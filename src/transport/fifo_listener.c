@@ -337,8 +337,8 @@ static int make_inlet(fifo_listener *listener, di_failure *failure)
     const char *path = path_of(listener);
     if (mkfifo(path, 0600) < 0)
         return di_fail_system(failure, errno, NULL);
-    int inlet = open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (inlet < 0 || fchmod(inlet, 0600) < 0) {
+    int inlet = open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+    if (inlet < 0 || !di_fifo_is_own(inlet) || fchmod(inlet, 0600) < 0) {
         int error = di_fail_system(failure, errno, NULL);
         unlink(path);
         if (inlet >= 0)

@@ -3,9 +3,11 @@
 
 #include <dari/error.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(DI_FIFO_REQUEST <= PIPE_BUF, "requests do not interleave");
@@ -60,4 +62,13 @@ void di_fifo_names_free(di_fifo_names *names)
 {
     di_text_free(&names->to_server);
     di_text_free(&names->to_client);
+}
+
+bool di_fifo_is_own(int end)
+{
+    struct stat status;
+    if (fstat(end, &status) < 0)
+        return false;
+    errno = EPERM;
+    return S_ISFIFO(status.st_mode) && status.st_uid == geteuid() && status.st_nlink == 1;
 }

@@ -13,6 +13,8 @@
 
 #include "base/text.h"
 
+#include <stdbool.h>
+
 #define DI_FIFO_DIGITS 32u
 #define DI_FIFO_GREETING "dari-fifo-1 "
 /* The bytes of a request. */
@@ -40,5 +42,10 @@ const char *di_fifo_request_read(const char *line, size_t size);
 int di_fifo_names_make(const char *path, const char *digits, di_fifo_names *ret_names);
 void di_fifo_names_remove(const di_fifo_names *names);
 void di_fifo_names_free(di_fifo_names *names);
+
+/* Whether an open file is a FIFO of this user alone, as it was made, and errno: those who can write
+ * to its directory can put another file in its place, by its other name or from beside it, to have
+ * it opened to them. */
+bool di_fifo_is_own(int end);
 
 #endif

@@ -479,9 +479,18 @@ static void a_file_in_the_place_of_a_fifo(void **state)
         assert_int_equal(is_fifo ? __real_mkfifo(path, 0600) : mknod(path, S_IFREG | 0600, 0), 0);
         to_be_swapped = path;
         assert_int_equal(connect_to(&fixture, GUEST, "no FIFOs can be made"), DARI_PERMISSION);
+        /* Nor where the name is the server's. */
+        dari_server *server = NULL;
+        const dari_server_options options = {.access = {.all = true}};
+        char address[160];
+        snprintf(address, sizeof address, "fifo:%s/open", fixture.directory);
+        assert_int_equal(dari_server_create(&options, &server), 0);
+        assert_int_equal(dari_server_listen(server, address), DARI_PERMISSION);
+        dari_server_destroy(server);
         to_be_swapped = NULL;
         assert_int_equal(stat(path, &status), 0);
         assert_int_equal(status.st_uid, 0);
+        assert_int_equal(status.st_mode & 07777, 0600);
         assert_int_equal(unlink(path), 0);
         end_of_guest(&fixture, pid);
     }
