@@ -35,24 +35,42 @@ static int fail(di_queue_failure *failure, int error, int cause, const char *wor
     return error;
 }
 
-static bool lock_places(int descriptor, short type, off_t place, off_t size)
+/* Returns 1, or 0 where somebody else has locked some of them, or DARI_ERRNO. */
+static int lock_places(int descriptor, short type, off_t place, off_t size)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
-    return fcntl(descriptor, F_OFD_SETLK, &lock) == 0;
+    if (fcntl(descriptor, F_OFD_SETLK, &lock) == 0)
+        return 1;
+    return errno == EAGAIN || errno == EACCES ? 0 : DARI_ERRNO;
 }
 
-static bool lock(int descriptor, off_t place)
+static int lock(int descriptor, off_t place)
 {
     return lock_places(descriptor, F_WRLCK, place, 1);
 }
 
-/* The first of `size` places from `place` on that somebody else has locked to write, or -1. */
-static off_t find_lock(int descriptor, off_t place, off_t size)
+/* Finds the first of `size` places from `place` on that somebody else has locked to write. Returns
+ * 1, or 0 where there is none, or DARI_ERRNO. */
+static int find_lock(int descriptor, off_t place, off_t size, off_t *ret_place)
 {
     struct flock one = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = size};
-    if (fcntl(descriptor, F_OFD_GETLK, &one) < 0 || one.l_type == F_UNLCK)
-        return -1;
-    return one.l_start;
+    if (fcntl(descriptor, F_OFD_GETLK, &one) < 0)
+        return DARI_ERRNO;
+    if (one.l_type == F_UNLCK)
+        return 0;
+    *ret_place = one.l_start;
+    return 1;
+}
+
+static int has_lock(int descriptor, off_t place)
+{
+    off_t found;
+    return find_lock(descriptor, place, 1, &found);
+}
+
+static int fail_to_lock(di_queue_failure *failure)
+{
+    return fail(failure, DARI_ERRNO, errno, "the queue cannot be locked");
 }
 
 static int64_t read_limit(const char *path)
@@ -166,11 +184,13 @@ void di_queue_close(di_queue *queue)
 
 pid_t di_queue_owner(const di_queue *queue, uint8_t *ret_note)
 {
-    if (find_lock(queue->descriptor, LOCK_OWNER, 1) < 0)
-        return 0;
-    off_t mark = find_lock(queue->descriptor, LOCK_PROCESSES, MARKS) - LOCK_PROCESSES;
-    if (mark < 0)
-        return 0;
+    off_t mark = 0;
+    int found = has_lock(queue->descriptor, LOCK_OWNER);
+    if (found > 0)
+        found = find_lock(queue->descriptor, LOCK_PROCESSES, MARKS, &mark);
+    if (found <= 0)
+        return found;
+    mark -= LOCK_PROCESSES;
     *ret_note = (uint8_t)(mark >> PROCESS_BITS);
     return (pid_t)(mark & ((1 << PROCESS_BITS) - 1));
 }
@@ -192,8 +212,9 @@ bool di_queue_is_named(const di_queue *queue)
 
 int di_queue_remove_name(const di_queue *queue, const char *name)
 {
-    if (!lock(queue->descriptor, LOCK_NAME) || !di_queue_is_named(queue))
-        return 0;
+    int locked = lock(queue->descriptor, LOCK_NAME);
+    if (locked <= 0 || !di_queue_is_named(queue))
+        return locked < 0 ? locked : 0;
     return mq_unlink(name) < 0 ? DARI_ERRNO : 1;
 }
 
@@ -204,17 +225,17 @@ static off_t place_of_seal(uint64_t seal)
 
 int di_queue_seal(const di_queue *queue, uint64_t seal)
 {
-    return lock(queue->descriptor, place_of_seal(seal)) ? 0 : DARI_ERRNO;
+    return lock(queue->descriptor, place_of_seal(seal)) > 0 ? 0 : DARI_ERRNO;
 }
 
-bool di_queue_has_seal(const di_queue *queue, uint64_t seal)
+int di_queue_has_seal(const di_queue *queue, uint64_t seal)
 {
-    return find_lock(queue->descriptor, place_of_seal(seal), 1) >= 0;
+    return has_lock(queue->descriptor, place_of_seal(seal));
 }
 
-bool di_queue_is_claimed(const di_queue *queue)
+int di_queue_is_claimed(const di_queue *queue)
 {
-    return find_lock(queue->descriptor, LOCK_NAME, 1) >= 0;
+    return has_lock(queue->descriptor, LOCK_NAME);
 }
 
 static bool is_awaited(const di_queue *queue)
@@ -223,16 +244,27 @@ static bool is_awaited(const di_queue *queue)
     return fstat(queue->descriptor, &status) == 0 && status.st_mode & MODE_AWAITED;
 }
 
+/* Takes the ownership of a queue that nobody owns, and the right to its name. In this order: while
+ * there is an owner, or somebody is awaited, whoever is to remove the name finds the right to it
+ * free. Returns 1, or 0 where it is somebody else's, or DARI_ERRNO. */
+static int inherit(const di_queue *queue, bool all)
+{
+    int locked = lock(queue->descriptor, LOCK_OWNER);
+    if (locked > 0 && !all && is_awaited(queue))
+        return 0;
+    return locked > 0 ? lock(queue->descriptor, LOCK_NAME) : locked;
+}
+
 int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
 {
     di_queue queue;
     int error = di_queue_open(name, O_RDWR, &queue, failure);
     if (error < 0)
         return error == DARI_REFUSED ? 0 : error;
-    /* In this order: while there is an owner, or somebody is awaited, whoever is to remove the name
-     * finds the right to it free. */
-    if (!lock(queue.descriptor, LOCK_OWNER) || (!all && is_awaited(&queue)) ||
-        !lock(queue.descriptor, LOCK_NAME))
+    int locked = inherit(&queue, all);
+    if (locked < 0)
+        error = fail_to_lock(failure);
+    else if (locked == 0)
         error = fail(failure, DARI_IN_USE, 0,
                      "the queue's lock is held: by a living owner or a child that it forked");
     else if (di_queue_is_named(&queue) && mq_unlink(name) < 0 && errno != ENOENT)
@@ -241,14 +273,27 @@ int di_queue_reclaim(const char *name, bool all, di_queue_failure *failure)
     return error;
 }
 
-/* Owns a queue that was just made, unless somebody has taken it for one without an owner. */
-static bool own(const di_queue *queue, const di_queue_shape *shape)
+/* Owns a queue that was just made, unless somebody has taken it for one without an owner. Returns
+ * 1, or 0 where that is so, or DARI_ERRNO. */
+static int own(const di_queue *queue, const di_queue_shape *shape)
 {
     off_t mark = (off_t)shape->note << PROCESS_BITS | (off_t)getpid();
-    return lock(queue->descriptor, LOCK_OWNER) &&
-           lock_places(queue->descriptor, F_RDLCK, LOCK_PROCESSES, mark) &&
-           lock_places(queue->descriptor, F_WRLCK, LOCK_PROCESSES + mark, MARKS - mark) &&
-           di_queue_is_named(queue);
+    int locked = lock(queue->descriptor, LOCK_OWNER);
+    if (locked > 0)
+        locked = lock_places(queue->descriptor, F_RDLCK, LOCK_PROCESSES, mark);
+    if (locked > 0)
+        locked = lock_places(queue->descriptor, F_WRLCK, LOCK_PROCESSES + mark, MARKS - mark);
+    return locked > 0 ? di_queue_is_named(queue) : locked;
+}
+
+/* Nobody will own a queue that cannot be locked: removes its name. */
+static int give_up(di_queue *queue, const char *name, di_queue_failure *failure)
+{
+    int error = fail_to_lock(failure);
+    if (di_queue_is_named(queue))
+        mq_unlink(name);
+    di_queue_close(queue);
+    return error;
 }
 
 int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_queue *ret_queue,
@@ -271,7 +316,10 @@ int di_queue_create(const char *name, const di_queue_shape *shape, bool all, di_
         if (error < 0)
             return error;
         /* Whatever the process's mask is. */
-        if (own(&queue, shape) && fchmod(queue.descriptor, S_IRUSR | S_IWUSR) == 0) {
+        int owned = own(&queue, shape);
+        if (owned < 0)
+            return give_up(&queue, name, failure);
+        if (owned > 0 && fchmod(queue.descriptor, S_IRUSR | S_IWUSR) == 0) {
             *ret_queue = queue;
             return 0;
         }
@@ -287,7 +335,10 @@ static int explain_share(int cause, const char *words, di_queue_failure *failure
 
 int di_queue_share(const di_queue *queue, gid_t group, mode_t mode, di_queue_failure *failure)
 {
-    if (!lock(queue->descriptor, LOCK_NAME))
+    int locked = lock(queue->descriptor, LOCK_NAME);
+    if (locked < 0)
+        return fail_to_lock(failure);
+    if (locked == 0)
         return fail(failure, DARI_IN_USE, 0, "somebody else has the right to the queue's name");
     if (group != (gid_t)-1 && fchown(queue->descriptor, (uid_t)-1, group) < 0)
         return explain_share(errno, "the queue cannot be given to the group", failure);

@@ -65,8 +65,8 @@ int di_queue_open(const char *name, int access, di_queue *ret_queue, di_queue_fa
 /* Closes it, which ends ownership. The name stays. */
 void di_queue_close(di_queue *queue);
 
-/* The process that owns the queue as it has marked itself, or 0 where nobody owns it; and its note.
- */
+/* The process that owns the queue as it has marked itself, and its note; or 0 where nobody owns it,
+ * or DARI_ERRNO where that cannot be told. */
 pid_t di_queue_owner(const di_queue *queue, uint8_t *ret_note);
 
 /* Says that somebody has been told of the queue and will come for it: while it waits, its owner's
@@ -77,14 +77,14 @@ int di_queue_await(const di_queue *queue);
  * this queue's. For that the queue is open to write. Returns 1, or 0 where somebody else has the
  * right or the name is not this queue's, or DARI_ERRNO. */
 int di_queue_remove_name(const di_queue *queue, const char *name);
-/* Whether somebody has the right to remove the name. */
-bool di_queue_is_claimed(const di_queue *queue);
+/* Whether somebody has the right to remove the name: 1, 0 or DARI_ERRNO. */
+int di_queue_is_claimed(const di_queue *queue);
 
 /* Puts a seal on a queue that is open to write: 61 bits of the number, which last as long as the
  * queue is open. Returns 0 or DARI_ERRNO. */
 int di_queue_seal(const di_queue *queue, uint64_t seal);
-/* Whether somebody else has put it there. */
-bool di_queue_has_seal(const di_queue *queue, uint64_t seal);
+/* Whether somebody else has put it there: 1, 0 or DARI_ERRNO. */
+int di_queue_has_seal(const di_queue *queue, uint64_t seal);
 
 /* Frees a name whose queue nobody owns, as di_queue_create does. Returns 0 where nothing has the
  * name now, or DARI_IN_USE, or as di_queue_open. */

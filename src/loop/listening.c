@@ -238,6 +238,32 @@ static void accept_kept(dari_server *server)
             di_server_accept(server, address);
 }
 
+/* A shared listener from which nothing can be received is not watched while accepting pauses. */
+static void rest_listener(dari_server *server, di_address *address)
+{
+    if (!address->listener->stuck || address->rests)
+        return;
+    watch_listener(server, address, EPOLL_CTL_DEL);
+    address->rests = server->listeners_rest = true;
+}
+
+/* The pause is over for those. */
+static void resume_listeners(dari_server *server)
+{
+    server->listeners_rest = false;
+    for (di_address *address = server->addresses; address; address = address->next) {
+        if (!address->listener || !address->rests)
+            continue;
+        int error = watch_listener(server, address, EPOLL_CTL_ADD);
+        address->rests = error < 0;
+        server->listeners_rest |= address->rests;
+        if (error < 0)
+            pause_accepting(server, address, error, errno);
+        else
+            di_server_accept(server, address);
+    }
+}
+
 static bool may_have_more(const dari_server *server)
 {
     return server->accept_again == 0 && server->connections < server->connections_max;
@@ -247,6 +273,8 @@ void di_server_update_accepting(dari_server *server)
 {
     if (server->accept_again && di_now() >= server->accept_again)
         server->accept_again = 0;
+    if (server->listeners_rest && server->accept_again == 0)
+        resume_listeners(server);
     bool accepting = may_have_more(server) && !server->finishing;
     if (accepting == server->accepting)
         return;
@@ -339,6 +367,7 @@ void di_server_accept(dari_server *server, di_address *address)
         }
         if (result < 0) {
             pause_accepting(server, address, result, errno);
+            rest_listener(server, address);
             return;
         }
     }

@@ -75,6 +75,7 @@ typedef struct di_address {
     di_watched watched;
     di_listener *listener; /* NULL: no longer listened at */
     struct di_address *next;
+    bool rests;  /* it is shared and not watched, until a pause in accepting ends */
     char text[]; /* as a client writes it */
 } di_address;
 
@@ -218,6 +219,7 @@ struct dari_server {
     uint32_t connections;
     bool accepting;        /* the listeners are watched */
     uint64_t accept_again; /* when a pause in accepting ends; 0: there is none */
+    bool listeners_rest;   /* some of them, until then */
     bool told_no_accept;   /* the log knows; nothing was accepted since */
     bool told_peer_limit;
     uint64_t now;      /* when this turn began, or the last call that the loop has answered ended */

@@ -223,13 +223,19 @@ static int take(mq_client *client, uint8_t *message, size_t size)
     return 0;
 }
 
-/* Whether the server is there no more, or has closed the connection. */
-static bool server_is_gone(const mq_client *client)
+/* Whether the server is there no more, or has closed the connection: 1, 0 or DARI_ERRNO. */
+static int server_is_gone(const mq_client *client)
 {
     uint8_t version;
-    return di_mq_has_ended(client->server_pidfd) ||
-           di_queue_owner(&client->requests, &version) != client->server ||
-           (client->claimed && !di_queue_is_claimed(&client->replies));
+    if (di_mq_has_ended(client->server_pidfd))
+        return 1;
+    pid_t owner = di_queue_owner(&client->requests, &version);
+    if (owner < 0)
+        return DARI_ERRNO;
+    if (owner != client->server)
+        return 1;
+    int claimed = client->claimed ? di_queue_is_claimed(&client->replies) : 1;
+    return claimed < 0 ? claimed : !claimed;
 }
 
 /* Receives up to `want` bytes. Returns DI_MOVED where there is anything, DI_BLOCKED or an error. */
@@ -260,7 +266,10 @@ static int mq_receive(di_connection *connection, size_t want)
     if (atomic_load(&client->shut))
         return DARI_CLOSED;
     int result = receive_some(client, want);
-    if (result == DI_BLOCKED && !client->ended && server_is_gone(client)) {
+    int gone = result == DI_BLOCKED && !client->ended ? server_is_gone(client) : 0;
+    if (gone < 0)
+        result = gone;
+    if (gone > 0) {
         /* What it sent before is there by now. */
         result = receive_some(client, want);
         client->ended |= result == DI_BLOCKED;
@@ -311,7 +320,7 @@ static void mq_shut(di_connection *connection)
 static void take_leave(mq_client *client)
 {
     say_bye(client);
-    if (client->replies.descriptor >= 0 && !client->claimed && server_is_gone(client))
+    if (client->replies.descriptor >= 0 && !client->claimed && server_is_gone(client) > 0)
         di_queue_remove_name(&client->replies, client->name);
 }
 
@@ -373,6 +382,8 @@ static int find_server(mq_client *client, const char *name, uint32_t other, di_f
     if (error < 0)
         return error;
     client->server = di_queue_owner(&client->requests, &version);
+    if (client->server < 0)
+        return di_fail_system(failure, errno, "the locks of the server's queue cannot be seen");
     if (client->server == 0)
         return di_fail_system(failure, ECONNREFUSED, NULL);
     if (version != DI_MQ_VERSION)
@@ -381,8 +392,9 @@ static int find_server(mq_client *client, const char *name, uint32_t other, di_f
     client->server_pidfd = di_process_open(client->server);
     if (client->server_pidfd < 0 && errno != ESRCH)
         return di_fail_system(failure, errno, "the server's process cannot be watched");
-    if (client->server_pidfd < 0 || server_is_gone(client))
-        return di_fail_system(failure, ECONNREFUSED, NULL);
+    int gone = client->server_pidfd < 0 ? 1 : server_is_gone(client);
+    if (gone != 0)
+        return di_fail_system(failure, gone < 0 ? errno : ECONNREFUSED, NULL);
     return 0;
 }
 

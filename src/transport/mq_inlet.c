@@ -114,8 +114,7 @@ static void look_after(mq_inlet *inlet)
             di_mq_lose(at);
 }
 
-/* Returns DI_MOVED, or DARI_NO_MEMORY: then the hello is put back, unless others have filled the
- * queue meanwhile, and its client waits. */
+/* Returns DI_MOVED, or DARI_NO_MEMORY. */
 static int take_hello(mq_inlet *inlet, const di_mq_head *head, const uint8_t *bytes, size_t size)
 {
     di_mq_hello hello;
@@ -124,10 +123,8 @@ static int take_hello(mq_inlet *inlet, const di_mq_head *head, const uint8_t *by
         return DI_MOVED;
     memcpy(&hello, bytes, sizeof hello);
     mq_connection *connection = di_mq_greet(inlet, id, &hello);
-    if (!connection) {
-        di_mq_send(&inlet->requests, head, &hello, sizeof hello, DI_QUEUE_PRIORITY_MAX);
+    if (!connection)
         return DARI_NO_MEMORY;
-    }
     mq_connection **bucket = bucket_of(inlet, id);
     connection->next_of_bucket = *bucket;
     *bucket = connection;
@@ -137,23 +134,39 @@ static int take_hello(mq_inlet *inlet, const di_mq_head *head, const uint8_t *by
     return DI_MOVED;
 }
 
-/* Takes one message. Returns DI_MOVED, DI_BLOCKED where there is none, or an error. */
+/* Gets the next message, or the one that could not be taken. As di_queue_receive. */
+static int next_message(mq_inlet *inlet, size_t *ret_size)
+{
+    *ret_size = inlet->kept_size;
+    inlet->kept_size = 0;
+    if (*ret_size > 0)
+        return 1;
+    int got = di_queue_receive(&inlet->requests, inlet->message, ret_size);
+    inlet->taken += got > 0;
+    return got;
+}
+
+/* Takes one message. Returns DI_MOVED, DI_BLOCKED where there is none, or an error. A hello for
+ * which there is no memory is kept, and what is behind it stays in the queue: its client's parts
+ * may be among that. */
 static int take_one(mq_inlet *inlet)
 {
     size_t size;
     di_mq_head head;
-    int got = di_queue_receive(&inlet->requests, inlet->message, &size);
+    int got = next_message(inlet, &size);
     if (got <= 0)
         return got;
-    inlet->taken++;
     if (size < DI_MQ_HEAD)
         return DI_MOVED;
     memcpy(&head, inlet->message, DI_MQ_HEAD);
     const uint8_t *bytes = inlet->message + DI_MQ_HEAD;
     size -= DI_MQ_HEAD;
     mq_connection *connection = head.kind == DI_MQ_HELLO ? NULL : find(inlet, head.client);
-    if (head.kind == DI_MQ_HELLO)
-        return take_hello(inlet, &head, bytes, size);
+    if (head.kind == DI_MQ_HELLO) {
+        int taken = take_hello(inlet, &head, bytes, size);
+        inlet->kept_size = taken < 0 ? DI_MQ_HEAD + size : 0;
+        return taken;
+    }
     if (connection)
         di_mq_take(connection, &head, bytes, size);
     return DI_MOVED;
@@ -241,6 +254,7 @@ static int mq_accept(di_listener *base, di_connection **ret_connection)
             return DI_MOVED;
         }
         int moved = take_one(inlet);
+        base->stuck = moved < 0;
         if (moved < 0)
             return moved;
         if (moved == DI_BLOCKED)

@@ -283,14 +283,19 @@ static int open_process(const di_queue *replies, pid_t *ret_process, int *ret_pi
 {
     uint8_t version;
     pid_t process = di_queue_owner(replies, &version);
-    int pidfd = process ? di_process_open(process) : -1;
-    if (process && pidfd < 0 && errno != ESRCH)
+    int pidfd = process > 0 ? di_process_open(process) : -1;
+    if (process < 0 || (process > 0 && pidfd < 0 && errno != ESRCH))
         return DARI_ERRNO;
     /* An owner that is there after this has been there all along. */
-    if (pidfd >= 0 && di_queue_owner(replies, &version) != process) {
+    pid_t again = pidfd >= 0 ? di_queue_owner(replies, &version) : process;
+    if (again != process) {
+        int cause = errno;
         close(pidfd);
+        errno = cause;
         pidfd = -1;
     }
+    if (again < 0)
+        return DARI_ERRNO;
     *ret_process = process;
     *ret_pidfd = pidfd;
     return 0;
@@ -331,14 +336,14 @@ int di_mq_accept(mq_connection *self)
     int result = open_replies(self, name, &replies);
     if (result <= 0)
         return result;
-    bool sealed = di_queue_has_seal(&replies, di_mq_seal(self->id));
-    result = open_process(&replies, &process, &pidfd);
+    int sealed = di_queue_has_seal(&replies, di_mq_seal(self->id));
+    result = sealed < 0 ? sealed : open_process(&replies, &process, &pidfd);
     /* The seal of a client that has gone is there no more. A living one's is: the hello is
      * another's. */
-    if (result == 0 && (sealed || process == 0))
+    if (result == 0 && (sealed > 0 || process == 0))
         result = di_queue_remove_name(&replies, name);
     mode_t mode = di_access_mode(&self->inlet->access, S_IWOTH);
-    self->known = sealed || (mode & (S_IWGRP | S_IWOTH)) == 0;
+    self->known = sealed > 0 || (mode & (S_IWGRP | S_IWOTH)) == 0;
     if (result > 0) {
         set_up(self, &replies, process, pidfd);
         return is_admitted(self) ? 1 : self->known ? DARI_PERMISSION : 0;

@@ -95,6 +95,7 @@ struct mq_inlet {
     bool handed_out;      /* a connection since accept last said that there is nothing */
     unsigned left_out;    /* how often it was not looked for a second message since there was one */
     uint8_t *message;     /* room for one */
+    size_t kept_size;     /* of the message there that could not be taken yet; or 0 */
     mq_connection *spare; /* zeroed memory for the next one that says hello; or NULL */
 };
 

@@ -224,8 +224,9 @@ typedef struct di_listener_ops {
 
 struct di_listener {
     const di_listener_ops *ops;
-    int descriptor;    /* readable when accept can go on */
-    bool full;         /* set by the loop: a shared listener keeps new connections for later */
+    int descriptor; /* readable when accept can go on */
+    bool full;      /* set by the loop: a shared listener keeps new connections for later */
+    bool stuck;     /* set by accept of a shared one that failed: nothing can be received for now */
     uint32_t stranger; /* the user who was turned away last */
 };
 

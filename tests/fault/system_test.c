@@ -110,10 +110,10 @@ static bool is_possible(const failure *one, const test_scheme *scheme)
            (one->call != FAULT_SEND || (one->effect != FAULT_SHORT && one->cause != EAGAIN));
 }
 
-/* A client's FIFOs have names by chance. */
+/* A client's FIFOs have names by chance, and clients of a queue their numbers. */
 static bool is_harmless(const failure *one, const test_scheme *scheme)
 {
-    return one->harmless && !(one->call == FAULT_RANDOM && scheme->forgets);
+    return one->harmless && !(one->call == FAULT_RANDOM && (scheme->forgets || scheme->queue));
 }
 
 /* Plays the scene with every failure, as far as the scene has the call at all. */
@@ -135,14 +135,13 @@ static void fail_each(const scene_kind *kind, scene_server server, const test_sc
     assert_true(struck > 10);
 }
 
-/* One kind of server is enough for all schemes but the first one. Queues have their own failures,
- * and locks that are theirs alone. */
+/* One kind of server is enough for all schemes but the first one. */
 static void fail_all(const scene_kind *kind)
 {
     unsigned before = count_descriptors();
     for (unsigned i = 0; i < SCENE_SCHEMES; i++) {
         const test_scheme *scheme = scheme_named(scene_schemes[i]);
-        if (!is_chosen(scheme->name) || scheme->queue)
+        if (!is_chosen(scheme->name))
             continue;
         for (scene_server server = 0; server < SCENE_SERVERS; server++)
             if (kind->servers & 1u << server && (i == 0 || server == SERVER_LOOP))
@@ -222,7 +221,7 @@ static void a_server_that_starts(void **state)
     (void)state;
     unsigned before = count_descriptors();
     for (unsigned i = 0; i < START_SCHEMES; i++) {
-        if (!is_chosen(scene_schemes[i]) || scheme_named(scene_schemes[i])->queue)
+        if (!is_chosen(scene_schemes[i]))
             continue;
         for (const failure *at = failures; at < failures + FAILURES; at++) {
             fault_plan plan = plan_of(at);
