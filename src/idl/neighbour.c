@@ -134,8 +134,8 @@ void di_declare_neighbours(di_checker *checker, di_syntax_item *items)
 {
     di_compilation *compilation = checker->compilation;
     for (di_syntax_item *item = items; item; item = item->next) {
-        bool own = item->kind == DI_SYNTAX_PASS && item->span.position.source == checker->main;
-        const char *path = own ? interface_of(compilation, item->text) : NULL;
+        bool is_pass = item->kind == DI_SYNTAX_PASS;
+        const char *path = is_pass ? interface_of(compilation, item->text) : NULL;
         if (!path)
             continue;
         if (compilation->incomplete || !items_lack(compilation, items))

@@ -8,9 +8,9 @@
 #include "idl/check.h"
 
 /* Where items use a type or number that nothing declares: reads the interface files beside the
- * headers that `%` lines of `main` include, one after the other, until nothing is lacking. Each
- * becomes an include in the place of its `%` line, followed by its definitions, which are declared.
- */
+ * headers that `%` lines include, those of files that were read so too, one after the other, until
+ * nothing is lacking. Each becomes an include in the place of its `%` line, followed by its
+ * definitions, which are declared. */
 void di_declare_neighbours(di_checker *checker, di_syntax_item *items);
 
 #endif

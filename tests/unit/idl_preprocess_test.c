@@ -344,6 +344,28 @@ static void test_interfaces_behind_headers_that_do_not_help(void **state)
     }
 }
 
+/* A file that needs another one by itself needs it where it is included, too. */
+static void test_interfaces_behind_headers_of_others(void **state)
+{
+    (void)state;
+    write_file("far.x", "typedef int far_t;\n");
+    write_file("near.x", "%#include \"far.h\"\ntypedef far_t near_t;\n");
+    static const char *const ways[] = {"%#include \"near.h\"", "#include \"near.x\""};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "%s\nstruct s { near_t a; far_t b; };\n", ways[i]);
+        di_idl *idl = compile_neighbour(NULL, text);
+        if (di_idl_diagnostics(idl))
+            fail_msg("%s: %s", ways[i], di_idl_diagnostics(idl)->text);
+        for (const di_definition *d = di_idl_unit(idl)->definitions; d; d = d->next)
+            assert_int_equal(d->included, d->kind == DI_DEFINE_INCLUDE
+                                              ? !strcmp(d->text, "far.x")
+                                              : !d->name || strcmp(d->name, "s") != 0);
+        assert_non_null(di_idl_dependency(idl, 2));
+        di_idl_free(idl);
+    }
+}
+
 static void test_what_a_file_may_lack(void **state)
 {
     (void)state;
@@ -484,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_interfaces_behind_headers),
         cmocka_unit_test(test_interfaces_behind_headers_that_are_not_needed),
         cmocka_unit_test(test_interfaces_behind_headers_that_do_not_help),
+        cmocka_unit_test(test_interfaces_behind_headers_of_others),
         cmocka_unit_test(test_what_a_file_may_lack),
         cmocka_unit_test(test_includes_within_a_definition),
         cmocka_unit_test(test_a_text_that_has_a_file_does_not_include_it),
