@@ -72,6 +72,11 @@ static void read_pass(di_reader *r)
     }
     if (!token.environments)
         return;
+    if (memchr(text, '\0', (size_t)(last - text))) {
+        di_error(r->compilation, token.span,
+                 "byte 0x00 cannot stand in a line that begins with '%%'");
+        return;
+    }
     copy_pass(r, text, (size_t)(last - text), &token);
     di_token_put(r->compilation, &r->owner->out, &token);
     note_pass_macro(r, &token);

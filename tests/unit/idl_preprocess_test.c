@@ -394,6 +394,22 @@ static void test_what_a_file_may_lack(void **state)
     }
 }
 
+static void test_a_line_for_c_that_would_be_cut_off(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "%/* as it \0 is */\n#if 0\n%\0\n#endif\n%a \\\n%\0 b\nconst A = 1;\n";
+    di_idl *idl = NULL;
+    assert_int_equal(di_idl_compile(NULL, "a.x", text, sizeof text - 1, &idl), 0);
+    assert_null(di_idl_unit(idl));
+    const di_diagnostic *d = di_idl_diagnostics(idl);
+    assert_string_equal(d->text, "byte 0x00 cannot stand in a line that begins with '%'");
+    assert_int_equal(d->position.line, 1);
+    assert_int_equal(d->next->position.line, 5);
+    assert_null(d->next->next);
+    di_idl_free(idl);
+}
+
 static void test_includes_within_a_definition(void **state)
 {
     (void)state;
@@ -508,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_interfaces_behind_headers_that_do_not_help),
         cmocka_unit_test(test_interfaces_behind_headers_of_others),
         cmocka_unit_test(test_what_a_file_may_lack),
+        cmocka_unit_test(test_a_line_for_c_that_would_be_cut_off),
         cmocka_unit_test(test_includes_within_a_definition),
         cmocka_unit_test(test_a_text_that_has_a_file_does_not_include_it),
         cmocka_unit_test(test_files_that_cannot_be_read),
