@@ -143,7 +143,11 @@ static void write_string(di_c_writer *writer, const di_definition *d)
         /* C before C23 has trigraphs: "??=" is "#". */
         if (at > d->text && at[-1] == '?' && *at == '?')
             di_text_append(writer->out, "\\", 1);
-        di_text_append(writer->out, at, 1);
+        /* Whatever character set a C compiler takes for granted, the bytes stay these. */
+        if (*at & 0x80)
+            di_text_format(writer->out, "\\%03o", (unsigned char)*at);
+        else
+            di_text_append(writer->out, at, 1);
     }
     di_text_append(writer->out, ";\n", 2);
 }
