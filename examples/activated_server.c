@@ -46,6 +46,8 @@ int main(void)
         fprintf(stderr, "activated-server: there are no sockets, as systemd hands them in\n");
     else
         status = dari_server_run(server);
+    action.sa_handler = SIG_DFL; /* another one finds no server to finish */
+    sigaction(SIGTERM, &action, NULL);
     dari_server_destroy(server);
     return sockets <= 0 || status < 0;
 }

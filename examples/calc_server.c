@@ -79,6 +79,9 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
 
     int failed = serve(argc - 1, argv + 1);
+    action.sa_handler = SIG_DFL; /* another one finds no server to stop */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
     dari_server_destroy(server);
     return failed;
 }

@@ -41,10 +41,16 @@ const nfs_3_handlers nfs_handlers = {
 
 static dari_server *server; /* for the signal handler */
 
-static void stop(int signal)
+static void stop(int number)
 {
-    (void)signal;
+    (void)number;
     dari_server_stop(server);
+}
+
+static void on_signals(void (*action)(int number))
+{
+    signal(SIGINT, action);
+    signal(SIGTERM, action);
 }
 
 static void tell(void *user, int error, const char *text)
@@ -177,7 +183,6 @@ int main(int argc, char **argv)
     int code = read_options(argc, argv, &options, &memory);
     if (code >= 0)
         return code;
-    struct sigaction action = {.sa_handler = stop};
     file_tree tree;
     int status = tree_begin(&tree, memory) ? dari_server_create(&options, &server) : DARI_NO_MEMORY;
     if (status < 0) {
@@ -185,9 +190,9 @@ int main(int argc, char **argv)
         tree_end(&tree);
         return 1;
     }
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    on_signals(stop);
     status = serve(&tree, argv + optind);
+    on_signals(SIG_DFL); /* another one finds no server to stop */
     dari_server_destroy(server);
     tree_end(&tree);
     return status < 0;
