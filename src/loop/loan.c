@@ -145,6 +145,13 @@ static void copy(dari_references *references, uint32_t index)
     memmove(one, one + 1, (references->count - index) * sizeof *one);
 }
 
+static void append(di_loans *loans, di_lent_message *message)
+{
+    di_lent_message **end = loans->lent ? loans->end : &loans->lent;
+    *end = message;
+    loans->end = &message->next;
+}
+
 bool di_loans_lend(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
@@ -173,8 +180,7 @@ bool di_loans_lend(dari_exchange *exchange)
     if (!message)
         return false;
     message->xid = exchange->xid;
-    message->next = client->loans.lent;
-    client->loans.lent = message;
+    append(&client->loans, message);
     return true;
 }
 
@@ -195,6 +201,8 @@ static void return_first(di_loans *loans, di_lent_message **list)
 {
     di_lent_message *message = *list;
     *list = message->next;
+    if (loans->end == &message->next)
+        loans->end = list;
     for (unsigned i = 0; i < message->count; i++) {
         message->loans[i]->lent--;
         drop(loans, message->loans[i]);
