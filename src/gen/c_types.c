@@ -77,12 +77,64 @@ void di_c_define_enum_check(di_c_writer *writer, const di_type *type)
 }
 
 /* C++ does not allow that a struct uses a name for a type and for a member. */
-static bool is_among(di_c_writer *writer, const di_declaration *members, const di_type *type)
+
+/* The names that the members of a struct in C have in the interface file, and those of a union's
+ * struct; sorted. */
+typedef struct part_names {
+    const char **items;
+    size_t count;
+} part_names;
+
+static int compare(const void *left, const void *right)
 {
-    for (const di_declaration *m = members; m; m = m->next)
-        if (di_c_is_called(writer, type, m->name))
-            return true;
-    return false;
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void add_part(part_names *parts, const char *name)
+{
+    if (name)
+        parts->items[parts->count++] = name;
+}
+
+static part_names parts_of(di_c_writer *writer, const di_type *type)
+{
+    size_t room = 3;
+    for (const di_declaration *m = type->members; m; m = m->next)
+        room++;
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        room++;
+    part_names parts = {.items = dari_arena_take(writer->arena, room * sizeof *parts.items)};
+    if (!parts.items) {
+        writer->failed = true;
+        return parts;
+    }
+    for (const di_declaration *m = type->members; m; m = m->next)
+        add_part(&parts, m->name);
+    for (const di_arm *arm = type->arms; arm; arm = arm->next)
+        add_part(&parts, arm->declaration->name);
+    if (type->default_arm)
+        add_part(&parts, type->default_arm->declaration->name);
+    if (type->kind == DI_UNION) {
+        add_part(&parts, "u");
+        add_part(&parts, di_c_discriminant(writer, type));
+    }
+    qsort(parts.items, parts.count, sizeof *parts.items, compare);
+    return parts;
+}
+
+static bool has_part(const part_names *parts, const char *name)
+{
+    return parts->count && bsearch(&name, parts->items, parts->count, sizeof name, compare);
+}
+
+/* Whether a member is called like a type. */
+static bool is_shadowed(di_c_writer *writer, const part_names *parts, const di_type *type)
+{
+    if (!type->name)
+        return false;
+    /* Both get the same `_` where the name is a keyword. */
+    bool same = !*writer->options->prefix && has_part(parts, type->name);
+    return same || has_part(parts, di_c_type_name(writer, type));
 }
 
 void di_c_define_alias(di_c_writer *writer, const di_type *type)
@@ -101,8 +153,9 @@ static void alias_of_part(di_c_writer *writer, const di_declaration *d, bool sha
 static void define_struct(di_c_writer *writer, const di_type *type)
 {
     unsigned members = 0;
+    part_names parts = parts_of(writer, type);
     for (const di_declaration *m = type->members; m; m = m->next)
-        alias_of_part(writer, m, is_among(writer, type->members, m->type));
+        alias_of_part(writer, m, is_shadowed(writer, &parts, m->type));
     di_c_line(writer, "struct %s {", di_c_type_name(writer, type));
     for (const di_declaration *member = type->members; member; member = member->next) {
         if (member->type->kind == DI_VOID)
@@ -110,51 +163,31 @@ static void define_struct(di_c_writer *writer, const di_type *type)
         members++;
         di_c_line(writer, "%s;",
                   di_c_declare(writer, member, di_c_member(writer, member->name),
-                               is_among(writer, type->members, member->type)));
+                               is_shadowed(writer, &parts, member->type)));
     }
     if (!members)
         di_c_line(writer, "char empty; /* C has no structs without members */");
     di_c_line(writer, "};");
 }
 
-static bool is_arm(di_c_writer *writer, const di_arm *arm, const di_type *type)
-{
-    return arm && di_c_is_called(writer, type, arm->declaration->name);
-}
-
-/* The same for a union, which is a struct with a union in it. */
-static bool is_shadowed_in(di_c_writer *writer, const di_type *in, const di_type *type)
-{
-    if (di_c_is_called(writer, type, "u") ||
-        di_c_is_called(writer, type, di_c_discriminant(writer, in)) ||
-        is_arm(writer, in->default_arm, type))
-        return true;
-    for (const di_arm *arm = in->arms; arm; arm = arm->next)
-        if (is_arm(writer, arm, type))
-            return true;
-    return false;
-}
-
-static void define_arm(di_c_writer *writer, const di_arm *arm, const di_type *type)
+static void define_arm(di_c_writer *writer, const di_arm *arm, const part_names *parts)
 {
     const di_declaration *d = arm->declaration;
     if (d->type->kind == DI_VOID)
         return;
-    di_c_line(writer, "%s;",
-              di_c_declare(writer, d, di_c_member(writer, d->name),
-                           is_shadowed_in(writer, type, d->type)));
+    di_c_line(
+        writer, "%s;",
+        di_c_declare(writer, d, di_c_member(writer, d->name), is_shadowed(writer, parts, d->type)));
 }
 
-static void aliases_of_union(di_c_writer *writer, const di_type *type)
+static void aliases_of_union(di_c_writer *writer, const di_type *type, const part_names *parts)
 {
-    alias_of_part(writer, type->discriminant,
-                  is_shadowed_in(writer, type, type->discriminant->type));
+    alias_of_part(writer, type->discriminant, is_shadowed(writer, parts, type->discriminant->type));
     for (const di_arm *arm = type->arms; arm; arm = arm->next)
-        alias_of_part(writer, arm->declaration,
-                      is_shadowed_in(writer, type, arm->declaration->type));
+        alias_of_part(writer, arm->declaration, is_shadowed(writer, parts, arm->declaration->type));
     const di_declaration *last = type->default_arm ? type->default_arm->declaration : NULL;
     if (last)
-        alias_of_part(writer, last, is_shadowed_in(writer, type, last->type));
+        alias_of_part(writer, last, is_shadowed(writer, parts, last->type));
 }
 
 static bool has_arm_with_value(const di_type *type)
@@ -168,16 +201,17 @@ static bool has_arm_with_value(const di_type *type)
 static void define_union(di_c_writer *writer, const di_type *type)
 {
     const di_declaration *d = type->discriminant;
-    bool shadowed = is_shadowed_in(writer, type, d->type);
-    aliases_of_union(writer, type);
+    part_names parts = parts_of(writer, type);
+    bool shadowed = is_shadowed(writer, &parts, d->type);
+    aliases_of_union(writer, type, &parts);
     di_c_line(writer, "struct %s {", di_c_type_name(writer, type));
     di_c_line(writer, "%s;", di_c_declare(writer, d, di_c_discriminant(writer, type), shadowed));
     if (has_arm_with_value(type)) {
         di_c_line(writer, "union {");
         for (const di_arm *arm = type->arms; arm; arm = arm->next)
-            define_arm(writer, arm, type);
+            define_arm(writer, arm, &parts);
         if (type->default_arm)
-            define_arm(writer, type->default_arm, type);
+            define_arm(writer, type->default_arm, &parts);
         di_c_line(writer, "} u;");
     }
     di_c_line(writer, "};");

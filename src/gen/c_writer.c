@@ -301,20 +301,12 @@ bool di_c_has_alias(const di_type *type)
     return type->kind == DI_EXTERN || (type->kind == DI_TYPEDEF && !is_array_struct(type));
 }
 
-bool di_c_is_called(di_c_writer *writer, const di_type *type, const char *member)
-{
-    if (!type->name || !member)
-        return false;
-    /* Both get the same `_` where the name is a keyword. */
-    bool same = !*writer->options->prefix && !strcmp(type->name, member);
-    return same || !strcmp(di_c_type_name(writer, type), member);
-}
-
 bool di_c_is_shadowed_within(di_c_writer *writer, const di_declaration *declaration)
 {
-    return declaration->shape == DI_VARIABLE &&
-           (di_c_is_called(writer, declaration->type, "count") ||
-            di_c_is_called(writer, declaration->type, "items"));
+    if (declaration->shape != DI_VARIABLE || !declaration->type->name)
+        return false;
+    const char *name = di_c_type_name(writer, declaration->type);
+    return !strcmp(name, "count") || !strcmp(name, "items");
 }
 
 const char *di_c_type_text(di_c_writer *writer, const di_type *type, bool shadowed)

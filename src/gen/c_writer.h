@@ -74,9 +74,6 @@ bool di_c_is_netbuf(const di_type *type);
  * the file calls so; or a handler table that is being written has such a member. */
 bool di_c_is_hidden(di_c_writer *writer, const char *name);
 
-/* Whether a type has the name in C that a member has. */
-bool di_c_is_called(di_c_writer *writer, const di_type *type, const char *member);
-
 /* Whether a type has no other spelling in C than its name. Where something else has that, it is
  * used by an alias, a typedef: that of a hidden name stands behind the type's definition, others
  * before the struct that needs them. */

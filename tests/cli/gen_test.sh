@@ -277,4 +277,13 @@ check "--sizes writes nothing" nothing out calc
 run "$DARI" gen --sizes broken.x
 check "--sizes of a broken file is an error" exits 1 "broken.x:1:17: error: "
 
+# Time grows with the input, not with its square.
+{
+    echo 'union wide switch (int number) {'
+    seq 60000 | sed 's/.*/case &: int arm&;/'
+    echo '};'
+} >wide.x
+run timeout 30 "$DARI" gen wide.x
+check "a union of 60,000 arms takes no minutes" exits 0
+
 finish
