@@ -18,13 +18,14 @@ static di_diagnostic error_at(di_position position, const char *name)
         .severity = DI_ERROR, .position = position, .length = (unsigned)strlen(name)};
 }
 
-static int refuse_global(di_clash *clash, const char *name, di_position position)
+/* `name` is the one in the file, `in_c` what it would be in C. */
+static int refuse_global(di_clash *clash, const char *name, const char *in_c, di_position position)
 {
     *clash = (di_clash){.error = error_at(position, name)};
     snprintf(clash->error_text, sizeof clash->error_text,
              "'%.255s' is a name of the C library or of dari already; choose another name, or a "
              "prefix for all of them with --prefix",
-             name);
+             in_c);
     clash->error.text = clash->error_text;
     return DARI_INVALID;
 }
@@ -46,7 +47,7 @@ static int find_global(const char *name, const char *in_c, bool may_be_type, di_
                        di_clash *ret_clash)
 {
     bool taken = di_c_is_library_name(in_c) || (!may_be_type && di_c_is_library_type(in_c));
-    return taken ? refuse_global(ret_clash, name, position) : 0;
+    return taken ? refuse_global(ret_clash, name, in_c, position) : 0;
 }
 
 static int find_member(di_c_writer *writer, const di_declaration *declaration, di_clash *ret_clash)

@@ -260,6 +260,8 @@ check "-MD in the current directory" cmp calc.d expected
 rm -f out/*
 run "$DARI" gen --prefix my_ -o out calc.x
 check "--prefix" grep -q 'my_add_1(' out/calc.h
+run "$DARI" gen --prefix __ -o out calc.x
+check "a prefix that makes names which C keeps" exits 1 "calc.x:1:8: error: '__pair' is a name of"
 echo 'struct holder { foreign x; };' >extern.x
 run "$DARI" gen -o out extern.x
 check "a type declared nowhere is an error" exits 1 "foreign"
