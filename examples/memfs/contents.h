@@ -23,7 +23,8 @@ typedef struct file_contents {
     uint64_t used;        /* the bytes of all blocks */
 } file_contents;
 
-/* All or nothing. False: there is no memory. */
+/* All or nothing. False: there is no memory; what room was made behind the file's end is to be cut
+ * off. */
 bool contents_write(file_contents *contents, file_memory *memory, uint64_t offset,
                     const uint8_t *bytes, size_t size);
 /* Where these bytes lie, or NULL where they do not lie together or are in part not there. */

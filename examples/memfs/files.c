@@ -5,9 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-/* The most bytes of one READ. */
-#define READ_MAX (1u << 20)
-
 int do_getattr(dari_request *request, const nfs_handle *arg, getattr_result *ret)
 {
     tree_visit visit;
@@ -126,8 +123,9 @@ static dari_opaque find_bytes(tree_visit *visit, const tree_node *file, uint64_t
     if (there || !size)
         return (dari_opaque){.size = size, .data = there};
     uint8_t *copy = dari_arena_take(dari_request_arena(visit->request), size);
-    visit->no_memory = !copy;
-    if (copy)
+    if (!copy)
+        visit->no_memory = true;
+    else
         contents_read(&file->contents, offset, copy, size);
     return (dari_opaque){.size = size, .data = copy};
 }
@@ -137,7 +135,8 @@ static void read_part(tree_visit *visit, const tree_node *file, const read_argum
 {
     uint64_t size = file->attributes.size;
     uint64_t left = wanted->offset < size ? size - wanted->offset : 0;
-    uint32_t count = wanted->count < READ_MAX ? wanted->count : READ_MAX;
+    uint32_t most = transfer_max(visit->request);
+    uint32_t count = wanted->count < most ? wanted->count : most;
     if (left < count)
         count = (uint32_t)left;
     ret_data->attributes = copy_attributes(visit, file);

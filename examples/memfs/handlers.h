@@ -22,6 +22,9 @@ void visit_begin(tree_visit *visit, dari_request *request, bool changes);
 /* Gives the lock back. Returns what the handler returns. */
 int visit_end(tree_visit *visit);
 
+/* The most bytes that a READ is answered with, and a WRITE should have: datagrams are smaller. */
+uint32_t transfer_max(dari_request *request);
+
 /* Copies for the result, which last until the reply is sent; NULL where there is no memory. */
 void *copy_bytes(tree_visit *visit, const void *bytes, size_t size);
 char *copy_name(tree_visit *visit, const char *name);

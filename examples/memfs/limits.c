@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define TRANSFER_SIZE (1u << 20)
-#define DATAGRAM_TRANSFER_SIZE (32u << 10)
 #define TRANSFER_STEP 4096u
 #define LISTING_SIZE (64u << 10)
 #define AUTH_SYS_FLAVOR 1u
@@ -37,8 +35,7 @@ int do_fsinfo(dari_request *request, const nfs_handle *arg, fsinfo_result *ret)
     tree_visit visit;
     visit_begin(&visit, request, false);
     const tree_node *node = tree_find(visit.tree, *arg);
-    bool datagrams = strncmp(dari_request_peer_address(request), "udp:", 4) == 0;
-    uint32_t size = datagrams ? DATAGRAM_TRANSFER_SIZE : TRANSFER_SIZE;
+    uint32_t size = transfer_max(request);
     ret->status = node ? NFS_OK : NFS_STALE;
     if (node)
         ret->u.limits = (fsinfo_limits){.attributes = copy_attributes(&visit, node),

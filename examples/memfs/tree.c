@@ -297,8 +297,11 @@ nfs_status tree_write(file_tree *tree, tree_node *file, uint64_t offset, dari_op
     uint64_t size = file->attributes.size;
     if (offset > TREE_FILE_SIZE_MAX || data.size > TREE_FILE_SIZE_MAX - offset)
         return NFS_FBIG;
-    if (!contents_write(&file->contents, &tree->memory, offset, data.data, data.size))
+    if (!contents_write(&file->contents, &tree->memory, offset, data.data, data.size)) {
+        contents_cut(&file->contents, &tree->memory, size);
+        file->attributes.used = file->contents.used;
         return NFS_NOSPC;
+    }
     set_size(file, data.size && offset + data.size > size ? offset + data.size : size);
     return NFS_OK;
 }

@@ -6,6 +6,9 @@
 /* A caller without AUTH_SYS is nobody. */
 #define NOBODY 65534u
 
+#define TRANSFER_MAX (1u << 20)
+#define DATAGRAM_TRANSFER_MAX (32u << 10)
+
 void visit_begin(tree_visit *visit, dari_request *request, bool changes)
 {
     *visit = (tree_visit){.request = request, .tree = dari_request_user(request)};
@@ -25,6 +28,12 @@ int visit_end(tree_visit *visit)
 {
     pthread_rwlock_unlock(&visit->tree->lock);
     return visit->no_memory ? DARI_NO_MEMORY : 0;
+}
+
+uint32_t transfer_max(dari_request *request)
+{
+    bool datagrams = strncmp(dari_request_peer_address(request), "udp:", 4) == 0;
+    return datagrams ? DATAGRAM_TRANSFER_MAX : TRANSFER_MAX;
 }
 
 void *copy_bytes(tree_visit *visit, const void *bytes, size_t size)

@@ -220,6 +220,23 @@ static void all_files_have_a_limit(void **state)
     assert_true(before.bytes_free - space().bytes_free < 4096);
 }
 
+/* Of 8 MiB: what does not fit takes nothing. */
+static void a_write_that_fails_takes_nothing(void **state)
+{
+    (void)state;
+    static uint8_t bytes[2 << 20];
+    handle file = create("file");
+    assert_int_equal(write_at(&file, 6 * MIB, "x", 1), NFS_OK);
+    set_size(&file, 0, NFS_OK);
+    handle other = create("other");
+    for (uint64_t at = 0; at < 6 * MIB; at += MIB)
+        assert_int_equal(write_at(&other, at, bytes, MIB), NFS_OK);
+    uint64_t before = space().bytes_free;
+    assert_int_equal(write_at(&file, MIB / 2, bytes, 2 * MIB), NFS_NOSPC);
+    assert_int_equal(space().bytes_free, before);
+    assert_int_equal(attributes(&file).used, 0);
+}
+
 /* Of 64 KiB. */
 static void names_count_too(void **state)
 {
@@ -378,6 +395,7 @@ int main(void)
         WITH("8M", a_byte_far_away_takes_little),
         WITH("8M", a_file_has_a_limit),
         WITH("8M", all_files_have_a_limit),
+        WITH("8M", a_write_that_fails_takes_nothing),
         WITH("64K", names_count_too),
         WITH("8M", what_is_cut_off_is_zero_later),
         WITH("8M", blocks_do_not_show),

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# memfs_test.sh MEMFS NFS: the NFS server of the examples, used by the client of the examples and by
-# the tools of libnfs. Where DARI_ALL is set, with large files.
+# memfs_test.sh MEMFS NFS RANDOM: the NFS server of the examples, used by the client of the examples, by the
+# tools of libnfs, and by calls at random. Where DARI_ALL is set, with large files.
 set -u
 : "${DARI_SOURCE:?}"
 memfs=$(realpath "$1")
 nfs=$(realpath "$2")
+random=$(realpath "$3")
 . "$DARI_SOURCE/tests/support/tap.sh"
 server=
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$tap_directory"' EXIT
@@ -182,6 +183,12 @@ run "$nfs" stat "$stream" "$handle"
 check "does not know the handles of the first one" exits 1 "stale handle"
 check "it ends by signals that do not stop" ends_by_many_signals
 check_limit
+check "a server with little memory" start_server --memory 8M
+run "$random" "$stream" 2000
+check "calls at random over TCP" exits 0
+run "$random" "$datagrams" 500
+check "calls at random over UDP" exits 0
+check "it ends well" ends_well
 # misused ARGUMENTS TEXT: the text says what is wrong, and a second line where to read on.
 misused() {
     # shellcheck disable=SC2086
