@@ -234,8 +234,7 @@ nfs_status tree_link(file_tree *tree, tree_node *directory, const char *name, tr
         return status;
     if (!add_entry(tree, directory, name, node))
         return NFS_NOSPC;
-    if (node->attributes.type != NFS_DIRECTORY)
-        node->attributes.links++;
+    node->attributes.links++;
     tree_touch(node, false);
     return NFS_OK;
 }

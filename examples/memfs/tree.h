@@ -81,6 +81,7 @@ bool tree_is_below(const tree_node *node, const tree_node *directory);
 /* All return NFS_OK, or why not. */
 nfs_status tree_make(file_tree *tree, tree_node *directory, const char *name, nfs_type type,
                      const tree_user *user, uint32_t mode, tree_node **ret_node);
+/* The node is no directory. */
 nfs_status tree_link(file_tree *tree, tree_node *directory, const char *name, tree_node *node);
 /* The old name is there. */
 nfs_status tree_move(file_tree *tree, tree_node *from, const char *name, tree_node *to,
