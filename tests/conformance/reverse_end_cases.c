@@ -35,21 +35,35 @@ void a_calling_server_goes(test_fixture *fixture)
     leave_home(&home);
 }
 
+static uint64_t count_dropped(dari_client *client)
+{
+    dari_counters counters;
+    assert_int_equal(dari_client_counters(client, &counters), 0);
+    uint64_t dropped = counters.dropped;
+    dari_counters_end(&counters);
+    return dropped;
+}
+
 void the_server_of_a_client_goes(test_fixture *fixture)
 {
     test_home home = {0};
+    dari_cancel *cancel = NULL;
+    uint64_t until = di_deadline_in(10 * DARI_S);
+    assert_int_equal(dari_cancel_create(&cancel), 0);
     serve_callers(fixture, 1, &home);
     check_both(home.client);
     fixture_stop(&home.fixture);
     /* Nobody answers the server, but the client goes on. */
-    int32_t result;
-    dari_call call = {.deadline_ns = 30 * DARI_MS};
-    assert_int_equal(add_1(home.client, &(pair){1, 2}, &result, &call), DARI_DEADLINE);
-    dari_counters counters;
-    assert_int_equal(dari_client_counters(home.client, &counters), 0);
-    assert_int_equal(counters.dropped, 1);
-    dari_counters_end(&counters);
+    test_ending flight = {.call.cancel = cancel};
+    start_ending(&flight, home.client);
+    while (count_dropped(home.client) == 0 && di_now() < until)
+        assert_int_equal(dari_client_wait(home.client, DARI_MS), DARI_DEADLINE);
+    assert_int_equal(count_dropped(home.client), 1);
+    dari_cancel_now(cancel);
+    assert_int_equal(dari_client_wait(home.client, 10 * DARI_S), 0);
+    await_ending(&flight, DARI_CANCELLED);
     leave_home(&home);
+    dari_cancel_destroy(cancel);
 }
 
 void a_client_that_serves_connects_again(test_fixture *fixture)
