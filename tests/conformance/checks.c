@@ -2,6 +2,8 @@
 /* What the cases of the suite share. */
 #include "conformance/cases.h"
 
+#include "support/child.h"
+
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +53,7 @@ void check_child(int (*child)(test_fixture *), test_fixture *fixture)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(child(fixture) & 0xff);
+        child_exit(child(fixture) & 0xff);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -74,6 +75,7 @@ void fault_describe(const fault_plan *described, char *text, unsigned size)
         "epoll_create1", "epoll_ctl",   "epoll_wait",  "poll",      "send",    "recv",
         "eventfd",       "write",       "read",        "getrandom", "fcntl",   "getsockopt",
         "setsockopt",    "getpeername", "getsockname", "mmap",      "madvise", "pthread_create",
+        "mq_open",       "mq_getattr",
     };
     static const char *const effects[] = {"fail", "take one byte", "say nothing", "fail once done"};
     char cause[64];
@@ -237,6 +239,21 @@ int __wrap_fcntl64(int descriptor, int command, ...)
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
     return fails(FAULT_FCNTL) ? -1 : __real_fcntl64(descriptor, command, argument);
+}
+
+WRAP(int, mq_getattr, (mqd_t queue, struct mq_attr *attributes), (queue, attributes),
+     FAULT_QUEUE_LOOK, -1)
+
+mqd_t __real_mq_open(const char *name, int flags, ...);
+mqd_t __wrap_mq_open(const char *name, int flags, ...);
+mqd_t __wrap_mq_open(const char *name, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    void *attributes = flags & O_CREAT ? va_arg(arguments, void *) : NULL;
+    va_end(arguments);
+    return fails(FAULT_QUEUE_OPEN) ? -1 : __real_mq_open(name, flags, mode, attributes);
 }
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),

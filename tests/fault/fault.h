@@ -33,6 +33,8 @@ enum fault_call {
     FAULT_MAP,
     FAULT_ADVISE,
     FAULT_THREAD, /* pthread_create */
+    FAULT_QUEUE_OPEN,
+    FAULT_QUEUE_LOOK,
     FAULT_CALLS
 };
 

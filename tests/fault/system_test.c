@@ -75,6 +75,9 @@ static const failure failures[] = {
     {FAULT_GETSOCKNAME, FAULT_FAILS, ENOBUFS, 1, false},
     {FAULT_MAP, FAULT_FAILS, ENOMEM, 1, false},
     {FAULT_ADVISE, FAULT_FAILS, EINVAL, 2, true},
+    {FAULT_QUEUE_OPEN, FAULT_FAILS, ENOMEM, 1, false},
+    {FAULT_QUEUE_OPEN, FAULT_FAILS, ENOSYS, 1, false},
+    {FAULT_QUEUE_LOOK, FAULT_FAILS, ENOMEM, 1, false},
     {FAULT_THREAD, FAULT_FAILS, EAGAIN, 1, false},
     {FAULT_THREAD, FAULT_FAILS, EAGAIN, 10, false},
 };

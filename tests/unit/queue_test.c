@@ -2,6 +2,8 @@
 /* Queues, their owners and their limits. */
 #include "ipc/queue.h"
 
+#include "support/child.h"
+
 #include <dari/error.h>
 
 #include <setjmp.h>
@@ -88,7 +90,7 @@ static void check_child(int (*child)(const queue_state *), const queue_state *se
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(child(self) & 0xff);
+        child_exit(child(self) & 0xff);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -125,6 +127,8 @@ static void messages_go_by_priority_then_age(void **state)
     char large[65] = {0};
     assert_int_equal(di_queue_send(&other, large, sizeof large, 0), DARI_ERRNO);
     assert_int_equal(errno, EMSGSIZE);
+    assert_int_equal(di_queue_receive(&other, large, &size), DARI_ERRNO);
+    assert_int_equal(errno, EBADF);
     di_queue_close(&other);
     di_queue_close(&other);
     di_queue_close(&queue);
@@ -268,25 +272,42 @@ static bool names(const di_queue_failure *failure, const char *word)
     return failure->words && strstr(failure->words, word);
 }
 
+/* Root has no limits. */
+static bool become_nobody(void)
+{
+    return geteuid() != 0 || (setegid(65534) == 0 && seteuid(65534) == 0);
+}
+
+/* So that the child may write down what it has run. */
+static bool become_oneself(void)
+{
+    return seteuid(getuid()) == 0 && setegid(getgid()) == 0;
+}
+
 static int exceed_limits(const queue_state *self)
 {
     di_queue queue;
     di_queue_failure failure;
-    struct rlimit none = {0, 0};
-    CHECK(geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0));
+    struct rlimit all, none;
+    CHECK(become_nobody());
     di_queue_shape shape = {.messages = 100000, .bytes = 64};
     CHECK(di_queue_create(self->name, &shape, false, &queue, &failure) == DARI_LIMIT);
     CHECK(names(&failure, "fs.mqueue.msg_max") && failure.found == 100000 && failure.allowed > 0);
     shape = (di_queue_shape){.messages = 1, .bytes = 17 << 20};
     CHECK(di_queue_create(self->name, &shape, false, &queue, &failure) == DARI_LIMIT);
     CHECK(names(&failure, "fs.mqueue.msgsize_max") && failure.found == 17 << 20);
+    CHECK(getrlimit(RLIMIT_MSGQUEUE, &all) == 0);
+    none = (struct rlimit){0, all.rlim_max};
     CHECK(setrlimit(RLIMIT_MSGQUEUE, &none) == 0);
     CHECK(di_queue_create(self->name, &small, false, &queue, &failure) == DARI_LIMIT);
     CHECK(names(&failure, "RLIMIT_MSGQUEUE") && names(&failure, "ulimit -q"));
     /* The same errno, when there are no descriptors. */
+    CHECK(getrlimit(RLIMIT_NOFILE, &all) == 0);
+    none = (struct rlimit){0, all.rlim_max};
     CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
     CHECK(di_queue_create(self->name, &small, false, &queue, &failure) == DARI_ERRNO);
     CHECK(failure.cause == EMFILE && !failure.words);
+    CHECK(setrlimit(RLIMIT_NOFILE, &all) == 0 && become_oneself());
     return 0;
 }
 
@@ -296,7 +317,9 @@ static int create_with_the_last_descriptor(const queue_state *self)
     di_queue queue;
     di_queue_failure failure;
     int last = -1;
-    struct rlimit few = {50, 50};
+    struct rlimit all, few;
+    CHECK(getrlimit(RLIMIT_NOFILE, &all) == 0);
+    few = (struct rlimit){50, all.rlim_max};
     CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
     for (int descriptor; (descriptor = dup(0)) >= 0;)
         last = descriptor;
@@ -307,6 +330,7 @@ static int create_with_the_last_descriptor(const queue_state *self)
     }
     CHECK(di_queue_reclaim(self->name, true, &failure) == 0);
     CHECK(di_queue_open(self->name, O_RDWR, &queue, &failure) == DARI_REFUSED);
+    CHECK(setrlimit(RLIMIT_NOFILE, &all) == 0);
     return 0;
 }
 
@@ -324,10 +348,11 @@ static int take_from_another_user(const queue_state *self)
 {
     di_queue queue;
     di_queue_failure failure;
-    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    CHECK(become_nobody());
     CHECK(di_queue_open(self->name, O_WRONLY, &queue, &failure) == DARI_PERMISSION);
     CHECK(names(&failure, "another user"));
     CHECK(di_queue_create(self->name, &small, true, &queue, &failure) == DARI_PERMISSION);
+    CHECK(become_oneself());
     return 0;
 }
 
@@ -340,6 +365,100 @@ static void another_user_is_refused(void **state)
     check_child(take_from_another_user, self);
     di_queue_close(&queue);
     check_child(take_from_another_user, self);
+}
+
+/* A lock that cannot be seen or taken is no lock that is not there. */
+static void locks_that_fail_are_errors(void **state)
+{
+    (void)state;
+    const di_queue none = {.descriptor = -1};
+    di_queue_failure failure = {0};
+    uint8_t note = 0;
+    assert_int_equal(di_queue_owner(&none, &note), DARI_ERRNO);
+    assert_int_equal(di_queue_is_claimed(&none), DARI_ERRNO);
+    assert_int_equal(di_queue_has_seal(&none, 1), DARI_ERRNO);
+    assert_int_equal(di_queue_seal(&none, 1), DARI_ERRNO);
+    assert_int_equal(di_queue_remove_name(&none, "/none"), DARI_ERRNO);
+    assert_int_equal(di_queue_share(&none, (gid_t)-1, 0622, &failure), DARI_ERRNO);
+    assert_string_equal(failure.words, "the queue cannot be locked");
+    assert_int_equal(failure.cause, EBADF);
+}
+
+static void what_is_no_queue_says_why(void **state)
+{
+    queue_state *self = *state;
+    const di_queue_shape empty = {.messages = 0, .bytes = 64};
+    char longest[DI_QUEUE_NAME_MAX + 3] = "/";
+    di_queue queue;
+    di_queue_failure failure = {0};
+    memset(longest + 1, 'x', sizeof longest - 2);
+    assert_int_equal(di_queue_create(self->name, &empty, false, &queue, &failure), DARI_ERRNO);
+    assert_string_equal(failure.words, "the system makes no queue of this size");
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(di_queue_open(longest, O_RDONLY, &queue, &failure), DARI_ERRNO);
+    assert_int_equal(failure.cause, ENAMETOOLONG);
+}
+
+static di_queue shared_queue;
+
+/* Neither who owns a queue of his own nor who has got another's by inheritance gives away more than
+ * is his. */
+static int share_what_is_not_ones_own(const queue_state *self)
+{
+    di_queue queue;
+    di_queue_failure failure;
+    char name[80];
+    CHECK(become_nobody());
+    CHECK(di_queue_share(&shared_queue, (gid_t)-1, 0622, &failure) == DARI_PERMISSION);
+    CHECK(names(&failure, "cannot be opened to others"));
+    CHECK(di_queue_await(&shared_queue) == DARI_ERRNO);
+    CHECK(di_queue_reclaim(self->name, true, &failure) == DARI_PERMISSION);
+    snprintf(name, sizeof name, "%s-own", self->name);
+    CHECK(di_queue_create(name, &small, true, &queue, &failure) == 0);
+    CHECK(di_queue_share(&queue, 0, 0622, &failure) == DARI_PERMISSION);
+    CHECK(names(&failure, "cannot be given to the group"));
+    CHECK(di_queue_remove_name(&queue, name) == 1);
+    di_queue_close(&queue);
+    CHECK(become_oneself());
+    return 0;
+}
+
+static void others_queues_are_not_shared(void **state)
+{
+    queue_state *self = *state;
+    if (geteuid() != 0)
+        skip();
+    shared_queue = create(self->name);
+    check_child(share_what_is_not_ones_own, self);
+    di_queue_close(&shared_queue);
+}
+
+/* Who may lock what a dead owner has left, and is not its user, cannot remove its name. */
+static int reclaim_anothers(const queue_state *self)
+{
+    di_queue_failure failure;
+    CHECK(become_nobody());
+    CHECK(di_queue_reclaim(self->name, true, &failure) == DARI_PERMISSION);
+    CHECK(names(&failure, "another user"));
+    CHECK(become_oneself());
+    return 0;
+}
+
+static void anothers_name_is_not_reclaimed(void **state)
+{
+    queue_state *self = *state;
+    di_queue_failure failure;
+    if (geteuid() != 0)
+        skip();
+    di_queue queue = create(self->name), other;
+    assert_int_equal(di_queue_share(&queue, (gid_t)-1, 0666, &failure), 0);
+    assert_int_equal(di_queue_open(self->name, O_RDWR, &other, &failure), 0);
+    assert_int_equal(di_queue_share(&other, (gid_t)-1, 0666, &failure), DARI_IN_USE);
+    assert_string_equal(failure.words, "somebody else has the right to the queue's name");
+    di_queue_close(&other);
+    di_queue_close(&queue);
+    check_child(reclaim_anothers, self);
+    assert_int_equal(di_queue_reclaim(self->name, true, &failure), 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -356,6 +475,10 @@ int main(void)
         CASE(one_descriptor_is_enough),
         CASE(limits_are_named),
         CASE(another_user_is_refused),
+        CASE(locks_that_fail_are_errors),
+        CASE(what_is_no_queue_says_why),
+        CASE(others_queues_are_not_shared),
+        CASE(anothers_name_is_not_reclaimed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
