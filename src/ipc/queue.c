@@ -175,6 +175,11 @@ int di_queue_open(const char *name, int access, di_queue *ret_queue, di_queue_fa
     return take(mq_open(name, access | O_NONBLOCK | O_CLOEXEC), NULL, ret_queue, failure);
 }
 
+void di_queue_disown(const di_queue *queue)
+{
+    lock_places(queue->descriptor, F_UNLCK, 0, 0);
+}
+
 void di_queue_close(di_queue *queue)
 {
     if (queue->descriptor >= 0)

@@ -62,6 +62,10 @@ int di_queue_share(const di_queue *queue, gid_t group, mode_t mode, di_queue_fai
  * DARI_PERMISSION, DARI_NO_MEMORY, DARI_ERRNO. */
 int di_queue_open(const char *name, int access, di_queue *ret_queue, di_queue_failure *ret_failure);
 
+/* Gives back all locks and so ends ownership, also where children hold the queue that they have
+ * inherited. What is left to do is to close it. */
+void di_queue_disown(const di_queue *queue);
+
 /* Closes it, which ends ownership. The name stays. */
 void di_queue_close(di_queue *queue);
 

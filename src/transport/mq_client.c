@@ -7,7 +7,8 @@
  *
  * That the server ends is told by its pidfd; that it closes the connection, by a message, and where
  * there was no room for that, by its lock on the client's queue, which is looked at whenever there
- * is nothing to receive. */
+ * is nothing to receive. The other way round it is the same: a server that finds no room in the
+ * client's queue looks whether somebody owns it. */
 #include "transport/mq.h"
 
 #include "base/buffer.h"
@@ -316,12 +317,24 @@ static void mq_shut(di_connection *connection)
     di_mq_send(&client->replies, &nothing, NULL, 0, 0);
 }
 
+/* A server that could not be told may wait for room in this queue, and nothing else would wake it:
+ * it gets some, and sees then that nobody owns the queue. */
+static void leave_room(const mq_client *client)
+{
+    uint8_t message[DI_MQ_BYTES_MAX];
+    size_t size;
+    di_queue_disown(&client->replies);
+    di_queue_receive(&client->replies, message, &size);
+}
+
 /* Tells the server. A name that it will not come for any more is this side's to remove. */
 static void take_leave(mq_client *client)
 {
     say_bye(client);
     if (client->replies.descriptor >= 0 && !client->claimed && server_is_gone(client) > 0)
         di_queue_remove_name(&client->replies, client->name);
+    if (!atomic_load(&client->said_bye))
+        leave_room(client);
 }
 
 static void mq_close(di_connection *connection)

@@ -50,6 +50,18 @@ static void note_told(mq_connection *self, uint64_t granted)
         atomic_store(&self->told, granted);
 }
 
+static bool is_owned(const di_queue *replies)
+{
+    uint8_t version;
+    return di_queue_owner(replies, &version) != 0;
+}
+
+/* Whether nobody will make room in the client's queue. */
+static bool has_no_reader(const mq_connection *self)
+{
+    return (self->pidfd >= 0 && di_mq_has_ended(self->pidfd)) || !is_owned(&self->replies);
+}
+
 /* What nobody takes any more counts as sent: the queue would stay full, and the connection wait for
  * ever. */
 static int drop_replies(mq_connection *self)
@@ -73,7 +85,7 @@ static int mq_flush(di_connection *connection)
         const di_mq_head head = make_head(self, DI_MQ_PART, self->sent);
         size_t part = size < most ? size : most;
         int result = di_mq_send(&self->replies, &head, bytes, part, 0);
-        if (result == 0 && self->pidfd >= 0 && di_mq_has_ended(self->pidfd))
+        if (result == 0 && has_no_reader(self))
             return drop_replies(self);
         if (result <= 0)
             return result;
@@ -358,8 +370,7 @@ int di_mq_accept(mq_connection *self)
 
 bool di_mq_is_left(const mq_connection *self)
 {
-    uint8_t version;
-    return self->accepted && !self->lost && di_queue_owner(&self->replies, &version) == 0;
+    return self->accepted && !self->lost && !is_owned(&self->replies);
 }
 
 void di_mq_lose(mq_connection *self)

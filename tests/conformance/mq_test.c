@@ -580,6 +580,62 @@ static void a_client_leaves_before_its_replies(void **state)
     await_connections(fixture, 0);
 }
 
+/* A child of this process, which has inherited all that there is and stays until `hold` closes. */
+static pid_t fork_and_hold(void)
+{
+    char byte;
+    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(hold[1]);
+        while (read(hold[0], &byte, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    close(hold[0]);
+    return pid;
+}
+
+/* Has a client leave that finds no room to say so, while the server ends and waits for it to take
+ * its replies. */
+static void leave_without_a_word(test_fixture *fixture, bool with_child)
+{
+    di_queue requests;
+    di_queue_failure failure;
+    char name[256];
+    fixture_listen(fixture);
+    di_connection *peer = ask_for_much(fixture);
+    assert_non_null(peer);
+    await_full_replies(fixture);
+    pid_t child = with_child ? fork_and_hold() : 0;
+    name_queue(fixture, name);
+    assert_int_equal(di_queue_open(name, O_WRONLY, &requests, &failure), 0);
+    dari_server_finish(fixture->server, 10 * DARI_S);
+    step(fixture->server, 1000);
+    assert_int_equal(fixture->server->connections, 1);
+    while (di_queue_send(&requests, "", 0, 0) == 1)
+        continue;
+    di_queue_close(&requests);
+    raw_close(peer);
+    assert_int_equal(dari_server_run(fixture->server), 0);
+    if (with_child) {
+        close(hold[1]);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+    }
+}
+
+static void a_client_leaves_without_a_word(void **state)
+{
+    leave_without_a_word(*state, false);
+}
+
+/* Whoever has inherited its queue reads nothing either. */
+static void a_client_with_a_child_leaves_without_a_word(void **state)
+{
+    leave_without_a_word(*state, true);
+}
+
 /* Not even where it is not read from, since so many wait. */
 static void a_client_dies_before_its_replies(void **state)
 {
@@ -980,6 +1036,8 @@ int main(void)
         CASE(a_dead_client_is_forgotten_at_once),
         CASE(a_client_that_dies_before_it_is_accepted),
         CASE(a_client_leaves_before_its_replies),
+        CASE(a_client_leaves_without_a_word),
+        CASE(a_client_with_a_child_leaves_without_a_word),
         CASE(a_client_dies_before_its_replies),
         CASE(a_client_that_dies_before_its_hello),
         CASE(a_server_that_goes_before_it_accepts),

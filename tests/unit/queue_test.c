@@ -200,6 +200,33 @@ static void a_living_owner_is_known_and_left_alone(void **state)
     di_queue_close(&other);
 }
 
+/* Whoever has inherited it owns it no longer either. */
+static void an_owner_gives_up_what_its_child_has(void **state)
+{
+    queue_state *self = *state;
+    di_queue owner = create(self->name), other;
+    di_queue_failure failure;
+    uint8_t note;
+    int hold[2];
+    char byte;
+    assert_int_equal(di_queue_open(self->name, O_RDWR, &other, &failure), 0);
+    assert_int_equal(pipe(hold), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(hold[1]);
+        _exit((int)read(hold[0], &byte, 1));
+    }
+    assert_int_equal(di_queue_owner(&other, &note), getpid());
+    di_queue_disown(&owner);
+    assert_int_equal(di_queue_owner(&other, &note), 0);
+    di_queue_close(&owner);
+    di_queue_close(&other);
+    close(hold[0]);
+    close(hold[1]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void a_name_that_waits_outlives_its_owner(void **state)
 {
     queue_state *self = *state;
@@ -469,6 +496,7 @@ int main(void)
         CASE(messages_go_by_priority_then_age),
         CASE(the_mode_is_what_is_asked_for),
         CASE(a_living_owner_is_known_and_left_alone),
+        CASE(an_owner_gives_up_what_its_child_has),
         CASE(a_name_that_waits_outlives_its_owner),
         CASE(one_has_the_right_to_remove_a_name),
         CASE(a_writer_locks_nothing_of_a_living_owner),
