@@ -45,7 +45,8 @@ typedef struct crew {
     ledger *book;
     connection shared;
     pthread_mutex_t lock;
-    unsigned busy; /* members whose caller may be cancelled: bits */
+    unsigned sharers; /* who have not left the shared connection yet */
+    unsigned busy;    /* members whose caller may be cancelled: bits */
     member members[CLIENTS];
     unsigned count;
 } crew;
@@ -76,6 +77,17 @@ static void set_busy(crew *all, unsigned index, bool busy)
     pthread_mutex_unlock(&all->lock);
 }
 
+/* The last one to leave closes it, whatever others still do: a server that ends waits for its
+ * replies to be taken, and a member may wait for the next server. */
+static void leave_shared(crew *all)
+{
+    pthread_mutex_lock(&all->lock);
+    bool last = --all->sharers == 0;
+    pthread_mutex_unlock(&all->lock);
+    if (last)
+        connection_close(all->book, &all->shared);
+}
+
 /* A member's share of a round. */
 static void *take_part(void *argument)
 {
@@ -85,6 +97,7 @@ static void *take_part(void *argument)
     set_busy(all, index, true);
     if (self->shared) {
         use(&self->caller, self->shared, all);
+        leave_shared(all);
     } else {
         connection own;
         connection_open(all->book, &own, &self->caller.dice);
@@ -100,15 +113,18 @@ static void *take_part(void *argument)
 static void do_round(crew *all, dice *luck)
 {
     connection_open(all->book, &all->shared, luck);
+    all->sharers = 1;
     for (unsigned i = 0; i < all->count; i++) {
         member *one = &all->members[i];
         caller_begin(&one->caller);
         one->shared = all->shared.client && roll(luck, 4) != 0 ? &all->shared : NULL;
-        pthread_create(&one->thread, NULL, take_part, one);
+        all->sharers += one->shared != NULL;
     }
     for (unsigned i = 0; i < all->count; i++)
+        pthread_create(&all->members[i].thread, NULL, take_part, &all->members[i]);
+    leave_shared(all);
+    for (unsigned i = 0; i < all->count; i++)
         pthread_join(all->members[i].thread, NULL);
-    connection_close(all->book, &all->shared);
     for (unsigned i = 0; i < all->count; i++)
         caller_end(&all->members[i].caller);
 }
