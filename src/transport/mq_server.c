@@ -156,10 +156,12 @@ static void mq_consume(di_connection *connection, size_t size)
     grant_after(self, self->received - di_buffer_size(&self->in));
 }
 
+/* Of a lost one that was handed out when it was not to receive, nothing tells again. */
 static bool mq_ready(const di_connection *connection, bool to_receive)
 {
     const mq_connection *self = (const mq_connection *)connection;
-    return to_receive && (self->fresh || self->ended || self->broken);
+    bool lost = self->lost && !self->link;
+    return to_receive && (self->fresh || self->ended || self->broken || lost);
 }
 
 static void mq_use_pool(di_connection *connection, di_pool *pool, bool keeps)

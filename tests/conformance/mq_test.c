@@ -543,6 +543,29 @@ static void a_client_that_dies_before_it_is_accepted(void **state)
     assert_int_equal(count_names(fixture), 1);
 }
 
+/* In one message of the queue. */
+enum { MANY_CALLS = 2 * DI_CALLS_PER_TURN + 1 };
+
+static int connect_and_send_much(test_fixture *fixture)
+{
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t xid = 1; xid <= MANY_CALLS; xid++)
+        queue_echo(peer, xid, 4);
+    CHECK(peer->ops->flush(peer) == DI_MOVED);
+    return 0;
+}
+
+/* All that it has sent is served first, which takes more than a turn. */
+static void a_client_that_sends_much_and_dies_before_it_is_accepted(void **state)
+{
+    test_fixture *fixture = *state;
+    fixture_listen(fixture);
+    stop(start(connect_and_send_much, fixture));
+    while (fixture->entered < MANY_CALLS)
+        step(fixture->server, 1000);
+    await_connections(fixture, 0);
+}
+
 /* More than a client's queue has room for comes back, and it takes none of it. */
 static di_connection *ask_for_much(test_fixture *fixture)
 {
@@ -1035,6 +1058,7 @@ int main(void)
         CASE(a_dead_server_is_seen_at_once),
         CASE(a_dead_client_is_forgotten_at_once),
         CASE(a_client_that_dies_before_it_is_accepted),
+        CASE(a_client_that_sends_much_and_dies_before_it_is_accepted),
         CASE(a_client_leaves_before_its_replies),
         CASE(a_client_leaves_without_a_word),
         CASE(a_client_with_a_child_leaves_without_a_word),
