@@ -4,6 +4,7 @@
 #include "conformance/cases.h"
 
 #include "base/clock.h"
+#include "support/queues.h"
 
 #include <dari/counters.h>
 

@@ -5,6 +5,7 @@
  * fits "SCHEME/CASE". */
 #include "conformance/cases.h"
 #include "conformance/relay_program.h"
+#include "support/queues.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
     static run_of_case runs[MOST];
     static struct CMUnitTest tests[MOST];
     size_t count = 0;
+    bool has_queues = false;
     for (size_t i = 0; i < scheme_count; i++) {
         const test_scheme *scheme = &schemes[i];
         const suite_case *list = cases;
@@ -107,6 +109,7 @@ int main(int argc, char **argv)
             runs[count] = (run_of_case){.scheme = scheme, .one = &list[at]};
             snprintf(runs[count].name, sizeof runs[count].name, "%s: %s", scheme->name,
                      list[at].name);
+            has_queues |= scheme->queue;
             tests[count] = (struct CMUnitTest){
                 .name = runs[count].name, .test_func = run_case, .initial_state = &runs[count]};
             count++;
@@ -116,5 +119,7 @@ int main(int argc, char **argv)
         puts("1..0 # SKIP no such case");
         return 0;
     }
+    if (has_queues)
+        take_turns_with_queues();
     return _cmocka_run_group_tests("conformance", tests, count, NULL, NULL);
 }

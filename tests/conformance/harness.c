@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,14 +64,6 @@ bool scheme_is_there(const test_scheme *scheme)
         return false;
     listener->ops->close(listener);
     return true;
-}
-
-void use_queues_of_ones_own(void)
-{
-    /* The limit counts what the user has in all namespaces. */
-    const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-    if (geteuid() == 0 && (unshare(CLONE_NEWIPC) < 0 || setrlimit(RLIMIT_MSGQUEUE, &none) < 0))
-        puts("# message queues are shared with other processes");
 }
 
 void fixture_begin(test_fixture *fixture)

@@ -68,10 +68,6 @@ bool sends_blindly(const test_fixture *fixture);
 /* Whether this machine has the scheme: not all have IPv6. */
 bool scheme_is_there(const test_scheme *scheme);
 
-/* Has the process leave its queues to nobody, where that is allowed: they outlive those who fail.
- */
-void use_queues_of_ones_own(void);
-
 /* Makes an address. */
 void fixture_begin(test_fixture *fixture);
 void fixture_end(test_fixture *fixture);

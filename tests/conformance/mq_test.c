@@ -8,6 +8,7 @@
 #include "ipc/queue.h"
 #include "loop/client.h"
 #include "loop/server.h"
+#include "support/queues.h"
 #include "transport/mq_address.h"
 #include "transport/mq_seal.h"
 #include "transport/mq_wire.h"
@@ -1076,5 +1077,6 @@ int main(void)
         CASE(another_version_is_not_called),
     };
     use_queues_of_ones_own();
+    take_turns_with_queues();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

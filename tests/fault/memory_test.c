@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "loop/server.h"
+#include "support/queues.h"
 
 #include <limits.h>
 #include <poll.h>

@@ -3,6 +3,7 @@
  * Every system call of calls is cut short, interrupted, put off and failed in turn, at the client
  * and at the server, over every scheme or the one that is named. */
 #include "fault/scenes.h"
+#include "support/queues.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include "soak/process.h"
 
 #include "soak.h"
+#include "support/queues.h"
 
 #include <dari/dari.h>
 
@@ -429,13 +430,6 @@ static void tell(void)
     fflush(stdout);
 }
 
-/* Queues that are left belong to nobody else, where that can be had. */
-static void use_queues_of_ones_own(void)
-{
-    if (geteuid() == 0 && unshare(CLONE_NEWIPC) < 0)
-        puts("# message queues are shared with other processes");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +438,7 @@ int main(void)
         cmocka_unit_test(clients_outlive_servers),   cmocka_unit_test(nothing_is_left),
     };
     use_queues_of_ones_own();
+    take_turns_with_queues();
     soak.book = ledger_create();
     strcpy(soak.directory, "/tmp/dari-soak-XXXXXX");
     if (!soak.book || !mkdtemp(soak.directory)) {
