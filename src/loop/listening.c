@@ -305,21 +305,21 @@ static bool is_one_too_many(const dari_server *server)
 static void refuse_newest(dari_server *server)
 {
     di_session *session = server->sessions;
+    di_count(&server->traffic.refused, 1);
     if (!server->told_peer_limit)
         di_server_log_peer(server, DARI_LIMIT, "%s: connection of %s closed: it has %u of them",
                            session->address, session->peer.address,
                            server->connections_per_peer_max);
     server->told_peer_limit = true;
-    di_count(&server->traffic.refused, 1);
     di_session_close(server, session);
 }
 
 /* A listener has turned away who may not connect. */
 static void tell_of_stranger(dari_server *server, const di_address *address)
 {
+    di_count(&server->traffic.refused, 1);
     di_server_log_peer(server, DARI_PERMISSION, "%s: connection closed: user %u may not connect",
                        address->text, address->listener->stranger);
-    di_count(&server->traffic.refused, 1);
 }
 
 /* Makes a session of a new connection, unless its peer has too many. Returns 0 or an error. */
