@@ -99,7 +99,7 @@ static void complete(di_message *message)
 static bool may_stay(const di_message *message, const di_part *part)
 {
     size_t offset = (size_t)(part->at - message->bytes);
-    return offset >= DI_CALL_HEADER_MIN + 4 && offset % 4 == 0;
+    return offset >= DI_CALL_PLAIN_SIZE + 4 && offset % 4 == 0;
 }
 
 /* Lists what of the message lies elsewhere. What cannot stay there is copied to its place. */

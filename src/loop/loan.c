@@ -145,6 +145,18 @@ static void copy(dari_references *references, uint32_t index)
     memmove(one, one + 1, (references->count - index) * sizeof *one);
 }
 
+/* Returns NULL where there is no memory. */
+static di_lent_message *take_message(di_loans *loans)
+{
+    di_lent_message *message = loans->spare;
+    if (!message)
+        return calloc(1, sizeof *message);
+    loans->spare = message->next;
+    message->next = NULL;
+    message->count = 0;
+    return message;
+}
+
 static void append(di_loans *loans, di_lent_message *message)
 {
     di_lent_message **end = loans->lent ? loans->end : &loans->lent;
@@ -168,7 +180,7 @@ bool di_loans_lend(dari_exchange *exchange)
         }
         di_loan *loan = find(&client->loans, region, one);
         if (loan && !message)
-            message = calloc(1, sizeof *message);
+            message = take_message(&client->loans);
         if (!loan || !message) {
             copy(references, i);
             continue;
@@ -207,7 +219,8 @@ static void return_first(di_loans *loans, di_lent_message **list)
         message->loans[i]->lent--;
         drop(loans, message->loans[i]);
     }
-    free(message);
+    message->next = loans->spare;
+    loans->spare = message;
 }
 
 void di_loans_return(di_loans *loans, uint32_t xid)
@@ -228,6 +241,10 @@ void di_loans_return_all(di_loans *loans)
 void di_loans_end(di_loans *loans)
 {
     di_loans_return_all(loans);
+    for (di_lent_message *next; loans->spare; loans->spare = next) {
+        next = loans->spare->next;
+        free(loans->spare);
+    }
     for (di_loan *next; loans->first; loans->first = next) {
         next = loans->first->next;
         free_loan(loans->first);

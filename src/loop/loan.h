@@ -32,8 +32,9 @@ typedef struct di_lent_message {
 /* A zeroed one is ready. */
 typedef struct di_loans {
     di_loan *first;
-    di_lent_message *lent; /* as they were sent: mostly they are answered in that order, */
-    di_lent_message **end; /* and where the next one goes, if there are some */
+    di_lent_message *lent;  /* as they were sent: mostly they are answered in that order, */
+    di_lent_message **end;  /* and where the next one goes, if there are some */
+    di_lent_message *spare; /* that were answered, for the next ones */
 } di_loans;
 
 /* Before the message of the exchange is committed, whose xid is known: notes what it refers to in

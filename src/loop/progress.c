@@ -247,10 +247,9 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     /* A thread that waits for the descriptor alone would not learn that its reply is there. */
     bool blind = client->receiver && client->receiver->bell < 0;
     if (client->over || client->held || client->broken || blind) {
-        /* Its descriptor is this one's too, which tells until that thread has received. */
         if (client->held)
             rest(client);
-        else if (blind)
+        else if (blind) /* its descriptor is this one's too, which tells until it has received */
             yield_to_receiver(client);
         return NULL;
     }

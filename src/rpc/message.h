@@ -41,8 +41,6 @@ enum di_auth_flavor { DI_AUTH_NONE = 0, DI_AUTH_SYS = 1, DI_AUTH_SHORT = 2 };
 #define DI_RPC_VERSION 2u
 /* The most bytes that a credential or a verifier may have (RFC 5531, section 8.2). */
 #define DI_AUTH_MAX 400u
-/* The least header of a call. */
-#define DI_CALL_HEADER_MIN (24u + 2 * 8u)
 /* The largest header of a call: what must be seen of a record that is too large to be read. */
 #define DI_CALL_HEADER_MAX (24u + 2 * (8u + DI_AUTH_MAX))
 /* The largest header of a reply: xid to verifier, status and a range of versions. */
