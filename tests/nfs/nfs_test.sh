@@ -160,11 +160,12 @@ check_death() {
 }
 
 # begin_put [OPTION...]: begins to put the file `local`, which takes much longer than this looks on, and
-# returns once a part of it has been written. Fills in client.
+# returns once more of it has been written than is in flight at once: so some is answered. Fills in client.
 begin_put() {
     "$nfs" "$@" put "$address" local "$export/all/new" 2>"$err" &
     client=$!
-    until [ -s "$export/all/new" ] || has_ended "$client"; do :; done
+    until [ "$(stat -c %s "$export/all/new" 2>/dev/null || echo 0)" -gt 16777216 ] ||
+        has_ended "$client"; do :; done
 }
 
 end_client() {
