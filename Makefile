@@ -28,11 +28,12 @@ demo:
 	@ninja -C $(BUILD)
 	@tools/demo $(BUILD)
 
+# Most tests wait more than they compute.
 check:
 	@tools/setup build check
 	@$(configure) -Dtests=true -Dexamples=true
 	@ninja -C $(BUILD)
-	@tools/run-tests $(BUILD)
+	@tools/run-tests $(BUILD) --num-processes $$((2 * $$(nproc)))
 
 check-all:
 	@tools/setup build check check-all
