@@ -403,18 +403,31 @@ static void take_in_turn(mq_connection *self, uint8_t kind, const uint8_t *bytes
     self->fresh = true;
 }
 
-/* Keeps a part that came before its turn. */
+/* Where it ends in the stream. */
+static uint64_t end_of(const mq_early *early)
+{
+    return early->kind == DI_MQ_BYE ? UINT64_MAX : early->at + DI_MQ_HEAD + early->size;
+}
+
+/* Keeps a part that came before its turn, and whose bytes are nobody else's: so what is kept is
+ * never more than what was granted. */
 static void keep(mq_connection *self, const di_mq_head *head, const uint8_t *bytes, size_t size)
 {
+    const mq_early one = {.at = head->at, .size = size, .kind = head->kind};
     mq_early **at = &self->early;
-    while (*at && (*at)->at < head->at)
+    while (*at && end_of(*at) <= one.at)
         at = &(*at)->next;
-    mq_early *early = *at && (*at)->at == head->at ? NULL : malloc(sizeof *early + size);
-    if (!early) {
-        self->broken = *at && (*at)->at == head->at ? DARI_PROTOCOL : DARI_NO_MEMORY;
+    if (*at && end_of(&one) > (*at)->at) {
+        self->broken = DARI_PROTOCOL;
         return;
     }
-    *early = (mq_early){.next = *at, .at = head->at, .size = size, .kind = head->kind};
+    mq_early *early = malloc(sizeof *early + size);
+    if (!early) {
+        self->broken = DARI_NO_MEMORY;
+        return;
+    }
+    *early = one;
+    early->next = *at;
     if (size)
         memcpy(early->bytes, bytes, size);
     *at = early;

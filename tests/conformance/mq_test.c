@@ -872,7 +872,7 @@ static void who_breaks_the_rules_ends_its_own_connection(void **state)
     static const uint8_t bytes[100];
     fixture_serve(fixture);
     dari_client *client = fixture_connect(fixture, NULL);
-    for (int rule = 0; rule < 7; rule++) {
+    for (int rule = 0; rule < 11; rule++) {
         writer self = open_writer(fixture);
         di_mq_head head;
         self.id = 1000 + (uint64_t)rule;
@@ -893,10 +893,26 @@ static void who_breaks_the_rules_ends_its_own_connection(void **state)
             write_part(&self, DI_MQ_PART, 50, bytes, 4, 0);
             write_part(&self, DI_MQ_PART, 0, bytes, 100, 0);
             break;
-        case 4: /* nothing */
+        case 4: /* the same among themselves, while a part before them is not there: from behind, */
+            write_part(&self, DI_MQ_PART, 501, bytes, 100, 0);
+            write_part(&self, DI_MQ_PART, 500, bytes, 100, 0);
+            break;
+        case 5: /* from before, */
+            write_part(&self, DI_MQ_PART, 500, bytes, 100, 0);
+            write_part(&self, DI_MQ_PART, 501, bytes, 100, 0);
+            break;
+        case 6: /* and behind the end */
+            write_part(&self, DI_MQ_BYE, 500, NULL, 0, 0);
+            write_part(&self, DI_MQ_PART, 600, bytes, 4, 0);
+            break;
+        case 7: /* an end before the end */
+            write_part(&self, DI_MQ_PART, 600, bytes, 4, 0);
+            write_part(&self, DI_MQ_BYE, 500, NULL, 0, 0);
+            break;
+        case 8: /* nothing */
             write_part(&self, DI_MQ_PART, 0, NULL, 0, 0);
             break;
-        case 5: /* no kind */
+        case 9: /* no kind */
             write_part(&self, 99, 0, bytes, 4, 0);
             break;
         default: /* a place beyond all */
