@@ -88,6 +88,16 @@ static int share(const fifo_client *client, int end)
     return fchmod(end, shared ? 0660 : 0600);
 }
 
+/* Whether both are ends of the same FIFO, and errno: the name may have become another file's. */
+static bool are_one(int reads, int writes)
+{
+    struct stat one, other;
+    if (fstat(reads, &one) < 0 || fstat(writes, &other) < 0)
+        return false;
+    errno = EPERM;
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 /* Makes one FIFO and opens both ends. Opening for reading never waits, and then there is a reader.
  */
 static int make_fifo(const fifo_client *client, const char *path, int *ret_reads, int *ret_writes)
@@ -98,7 +108,7 @@ static int make_fifo(const fifo_client *client, const char *path, int *ret_reads
     if (*ret_reads < 0 || share(client, *ret_reads) < 0)
         return -1;
     *ret_writes = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
-    return *ret_writes < 0 ? -1 : 0;
+    return *ret_writes < 0 || !are_one(*ret_reads, *ret_writes) ? -1 : 0;
 }
 
 static int make_own(fifo_client *client, di_failure *failure)

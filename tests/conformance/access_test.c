@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -465,6 +466,47 @@ int __wrap_mkfifo(const char *path, mode_t mode)
     return result;
 }
 
+/* What somebody puts in the place of a FIFO between the opening of its ends; or NULL. */
+static const char *to_be_swapped_later;
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & O_CREAT ? (mode_t)va_arg(more, unsigned) : 0;
+    va_end(more);
+    size_t size = strlen(path);
+    if (to_be_swapped_later && (flags & O_ACCMODE) == O_WRONLY && size > 2 &&
+        strcmp(path + size - 2, ".s") == 0 &&
+        (unlink(path) < 0 || link(to_be_swapped_later, path) < 0))
+        _exit(1);
+    return __real_open64(path, flags, mode);
+}
+
+/* Nor are calls written into another file than the FIFO that the client has made. */
+static void a_file_in_the_place_of_one_end(void **state)
+{
+    char path[128];
+    struct stat status;
+    (void)state;
+    need_root();
+    test_fixture fixture;
+    begin(&fixture, "fifo");
+    pid_t pid = serve_as_guest(&fixture);
+    snprintf(path, sizeof path, "%s/secret", fixture.directory);
+    assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+    to_be_swapped_later = path;
+    assert_int_equal(connect_to(&fixture, GUEST, "no FIFOs can be made"), DARI_PERMISSION);
+    to_be_swapped_later = NULL;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 0);
+    assert_int_equal(unlink(path), 0);
+    end_of_guest(&fixture, pid);
+}
+
 /* Who can write to the directory has no file opened to him by that. */
 static void a_file_in_the_place_of_a_fifo(void **state)
 {
@@ -548,6 +590,7 @@ int main(void)
         cmocka_unit_test(no_proc_by_default),
         cmocka_unit_test(servers_of_another_user),
         cmocka_unit_test(a_file_in_the_place_of_a_fifo),
+        cmocka_unit_test(a_file_in_the_place_of_one_end),
         cmocka_unit_test(servers_of_another_user_by_a_group),
         cmocka_unit_test(a_server_for_all_that_cannot_answer),
     };
