@@ -239,12 +239,16 @@ static int server_is_gone(const mq_client *client)
     return claimed < 0 ? claimed : !claimed;
 }
 
-/* Receives up to `want` bytes. Returns DI_MOVED where there is anything, DI_BLOCKED or an error. */
+/* Receives up to `want` bytes. Returns DI_MOVED where there is anything, DI_BLOCKED or an error. Of
+ * messages without bytes as many are taken as the queue holds, and the one that made room: a server
+ * that sends them without end keeps nobody from a deadline. */
 static int receive_some(mq_client *client, size_t want)
 {
     size_t before = di_buffer_size(&client->in);
-    while (!client->ended &&
+    unsigned idle = 0;
+    while (!client->ended && idle <= client->replies.messages &&
            (di_buffer_size(&client->in) == before || di_buffer_size(&client->in) < want + before)) {
+        size_t had = di_buffer_size(&client->in);
         uint8_t *room;
         size_t size;
         int error = di_buffer_reserve(&client->in, client->replies.bytes, &room);
@@ -257,6 +261,7 @@ static int receive_some(mq_client *client, size_t want)
             return got;
         if (got == 0)
             break;
+        idle += di_buffer_size(&client->in) == had;
     }
     return di_buffer_size(&client->in) > before ? DI_MOVED : DI_BLOCKED;
 }

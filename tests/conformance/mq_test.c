@@ -994,6 +994,36 @@ static void garbage_in_a_clients_queue(void **state)
     listener->ops->close(listener);
 }
 
+/* Of queue_order.c. */
+extern unsigned queue_echoes;
+
+/* A server that says nothing, but without end: the client comes to look at its deadline. */
+static void grants_without_end(void **state)
+{
+    enum { MANY = 100000 };
+    test_fixture *fixture = *state;
+    di_listener *listener = raw_listen(fixture);
+    di_connection *client = raw_connect(fixture), *peer = raw_accept(listener);
+    const di_queue replies = {.descriptor = peer->watches[0].descriptor, .bytes = 2048};
+    const di_queue inlet = {.descriptor = listener->descriptor, .bytes = DI_MQ_REQUESTS_BYTES};
+    uint8_t message[DI_MQ_REQUESTS_BYTES];
+    size_t size;
+    di_mq_head head;
+    /* The client's number is in its messages. */
+    raw_send(client, (const uint8_t *)"x", 1);
+    assert_int_equal(di_queue_receive(&inlet, message, &size), 1);
+    memcpy(&head, message, sizeof head);
+    head.kind = DI_MQ_GRANT;
+    assert_int_equal(di_mq_send(&replies, &head, NULL, 0, 0), 1);
+    queue_echoes = MANY;
+    assert_int_equal(client->ops->receive(client, 1), DI_BLOCKED);
+    assert_true(queue_echoes > MANY - 100);
+    queue_echoes = 0;
+    raw_close(client);
+    raw_close(peer);
+    listener->ops->close(listener);
+}
+
 /* A client that could not say that it goes, for want of room, is found when others come. */
 static void a_client_that_goes_without_a_word(void **state)
 {
@@ -1088,6 +1118,7 @@ int main(void)
         CASE(who_breaks_the_rules_ends_its_own_connection),
         CASE(garbage_in_the_servers_queue),
         CASE(garbage_in_a_clients_queue),
+        CASE(grants_without_end),
         CASE(a_client_that_goes_without_a_word),
         CASE(a_server_that_closes_without_a_word),
         CASE(another_version_is_not_called),

@@ -22,6 +22,10 @@ int __wrap_di_process_open(pid_t process);
 
 static atomic_uint order;
 
+/* Messages that are sent again as they are received, as by somebody who always finds room. */
+extern unsigned queue_echoes;
+unsigned queue_echoes;
+
 int __wrap_mq_send(mqd_t queue, const char *bytes, size_t size, unsigned priority)
 {
     atomic_fetch_add(&order, 1);
@@ -32,6 +36,8 @@ ssize_t __wrap_mq_receive(mqd_t queue, char *bytes, size_t size, unsigned *prior
 {
     ssize_t got = __real_mq_receive(queue, bytes, size, priority);
     atomic_fetch_add(&order, 1);
+    if (queue_echoes > 0 && got >= 0 && __real_mq_send(queue, bytes, (size_t)got, 0) == 0)
+        queue_echoes--;
     return got;
 }
 
