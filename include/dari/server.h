@@ -100,6 +100,10 @@ typedef void dari_log(void *user, int error, const char *text);
  * can answer over fifo: only root, its own user and members of the group, and over mq: only the
  * first two. Other schemes ask nobody, and a socket that is handed in is as its maker has set it
  * up.
+ *
+ * In a user namespace that does not map every user, the kernel shows those it does not map as one
+ * number, 65534 by default. There that number is taken for nobody: not for the server's own user,
+ * and not for one that is named; and the group of that number has no members.
  */
 typedef struct dari_access {
     const char *group;     /* the members of a group: its name or its number; NULL: none */
@@ -181,7 +185,9 @@ void dari_server_destroy(dari_server *server);
  * where its owner is dead, as a path is. All clients write into the one queue. What one sends is
  * known by a number that nobody else sees, and ends its own connection where it breaks the rules;
  * but whoever may write can fill the queue, with messages of the highest priority too, and so delay
- * the others. DARI_LIMIT: a limit of the system, which dari_server_message names.
+ * the others. And whoever may make queues can have all 64 names that clients of this one give
+ * theirs: connecting is then refused with DARI_IN_USE. DARI_LIMIT: a limit of the system, which
+ * dari_server_message names.
  *
  * Without a port the system chooses it too, and all programs of the server, those that are added
  * later as well, are registered with this machine's rpcbind (RFC 1833, version 4, 3 or 2), so that

@@ -2,6 +2,7 @@
 #include "transport/access.h"
 
 #include "transport/failure.h"
+#include "transport/user.h"
 
 #include <dari/error.h>
 
@@ -49,10 +50,10 @@ int di_access_open(const di_access *access, int descriptor, mode_t bits, di_fail
 
 bool di_access_admits_user(const di_access *access, uint32_t user)
 {
-    if (access->all || user == 0 || user == geteuid())
+    if (access->all || user == 0 || di_user_is_own(user))
         return true;
     for (uint32_t i = 0; i < access->user_count; i++)
-        if (access->users[i] == user)
+        if (di_user_is(user, access->users[i]))
             return true;
     return false;
 }
@@ -60,7 +61,7 @@ bool di_access_admits_user(const di_access *access, uint32_t user)
 static bool has_group(const gid_t *groups, size_t count, uint32_t group)
 {
     for (size_t i = 0; i < count; i++)
-        if (groups[i] == group)
+        if (di_group_is(groups[i], group))
             return true;
     return false;
 }
@@ -89,7 +90,7 @@ bool di_access_admits(const di_access *access, int socket, uint32_t *ret_user)
         if (di_access_admits_user(access, process.uid))
             return true;
         if (access->has_group &&
-            (process.gid == access->group || peer_has_group(socket, access->group)))
+            (di_group_is(process.gid, access->group) || peer_has_group(socket, access->group)))
             return true;
     } else {
         process.uid = UINT32_MAX;
@@ -104,7 +105,7 @@ int di_access_check_server(int socket, uint32_t user, di_failure *failure)
     socklen_t size = sizeof process;
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &process, &size) < 0)
         return di_fail(failure, DARI_PERMISSION, "the system does not say who the server is");
-    if (process.uid != geteuid() && process.uid != 0 && (user == 0 || process.uid != user))
+    if (process.uid != 0 && !di_user_is_own(process.uid) && !di_user_is(process.uid, user))
         return di_fail(failure, DARI_PERMISSION, "the server is another user's");
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "transport/failure.h"
 #include "transport/fifo_request.h"
 #include "transport/pipes.h"
+#include "transport/user.h"
 
 #include <dari/error.h>
 
@@ -48,9 +49,9 @@ static int check_inlet(fifo_client *client, uint32_t other, di_failure *failure)
         return di_fail_system(failure, errno, NULL);
     if (!S_ISFIFO(status.st_mode))
         return di_fail(failure, DARI_ADDRESS, "a file that is no FIFO is there");
-    if (status.st_uid == geteuid() || status.st_uid == 0)
+    if (status.st_uid == 0 || di_user_is_own(status.st_uid))
         return 0;
-    if (other == 0 || status.st_uid != other)
+    if (!di_user_is(status.st_uid, other))
         return di_fail(failure, DARI_PERMISSION, "the server is another user's");
     if (geteuid() == 0)
         client->user = status.st_uid;

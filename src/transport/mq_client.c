@@ -17,6 +17,7 @@
 #include "transport/mq_address.h"
 #include "transport/mq_seal.h"
 #include "transport/mq_wire.h"
+#include "transport/user.h"
 
 #include <dari/error.h>
 
@@ -378,9 +379,9 @@ static const di_connection_ops mq_client_ops = {
  * user and root; 0: nobody. Returns 0 or DARI_PERMISSION. */
 static int check_user(uid_t uid, uint32_t other, di_failure *failure)
 {
-    if (uid == geteuid() || uid == 0)
+    if (uid == 0 || di_user_is_own(uid))
         return 0;
-    if (uid != other)
+    if (!di_user_is(uid, other))
         return di_fail(failure, DARI_PERMISSION, "the server's queue belongs to another user");
     if (geteuid() != 0)
         return di_fail(failure, DARI_PERMISSION,

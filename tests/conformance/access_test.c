@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@
 
 /* Users and groups that nobody has. */
 enum { GUEST = 4711, STRANGER = 4712, CLUB = 4713, OTHERS = 4714 };
+/* What the kernel shows of those whom a namespace does not know. */
+enum { NOBODY = 65534 };
 
 /* What a scheme does for users whom it does not let in. */
 typedef struct manner {
@@ -539,6 +542,133 @@ static void a_file_in_the_place_of_a_fifo(void **state)
     }
 }
 
+/* The child enters a namespace that knows one user and one group, which have the number of nobody
+ * there and are GUEST and CLUB outside. Returns whether it may. */
+static bool enter_namespace(int told_by_parent, int tell_parent)
+{
+    char byte = 0;
+    if (unshare(CLONE_NEWUSER) < 0)
+        return false;
+    return write(tell_parent, &byte, 1) == 1 && read(told_by_parent, &byte, 1) == 1 &&
+           setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+           setresuid(NOBODY, NOBODY, NOBODY) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+}
+
+static void write_map(pid_t pid, const char *name, unsigned outside)
+{
+    char path[64], map[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    int length = snprintf(map, sizeof map, "%u %u 1\n", (unsigned)NOBODY, outside);
+    int file = open(path, O_WRONLY);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, map, (size_t)length), length);
+    close(file);
+}
+
+/* Runs `run` in a child in such a namespace; `signal_end` is for it to write to. Returns the child,
+ * or -1 where there are no namespaces. */
+static pid_t start_in_namespace(void (*run)(const test_fixture *fixture, int signal_end),
+                                const test_fixture *fixture, int *ret_ready)
+{
+    int to_child[2], from_child[2];
+    char byte = 0;
+    assert_int_equal(pipe2(to_child, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(from_child, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(from_child[0]);
+        if (enter_namespace(to_child[0], from_child[1]))
+            run(fixture, from_child[1]);
+        _exit(125);
+    }
+    close(from_child[1]);
+    bool may = read(from_child[0], &byte, 1) == 1;
+    if (may) {
+        write_map(pid, "uid_map", GUEST);
+        write_map(pid, "gid_map", CLUB);
+        assert_int_equal(write(to_child[1], &byte, 1), 1);
+    } else {
+        waitpid(pid, NULL, 0);
+    }
+    close(to_child[0]);
+    close(to_child[1]);
+    *ret_ready = from_child[0];
+    return may ? pid : -1;
+}
+
+static void connect_there(const test_fixture *fixture, int signal_end)
+{
+    dari_client *client = NULL;
+    (void)signal_end;
+    int error = dari_connect(fixture->address, NULL, &client);
+    dari_client_close(client);
+    _exit(-error);
+}
+
+/* Of a user whom the namespace does not know, the kernel says that he is nobody: who is that there
+ * does not take a server for his own. */
+static void a_server_of_an_unknown_user(void **state)
+{
+    static const char *const addressed[] = {"unix_abstract", "shm", "fifo", "mq"};
+    (void)state;
+    need_root();
+    for (size_t i = 0; i < sizeof addressed / sizeof *addressed; i++) {
+        test_fixture fixture;
+        int status, signal_end;
+        begin(&fixture, addressed[i]);
+        fixture.options.access.all = true;
+        fixture_serve(&fixture);
+        pid_t pid = start_in_namespace(connect_there, &fixture, &signal_end);
+        close(signal_end);
+        if (pid > 0) {
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            assert_true(WIFEXITED(status));
+            assert_int_equal(-WEXITSTATUS(status), DARI_PERMISSION);
+        }
+        fixture_end(&fixture);
+        if (pid < 0)
+            skip();
+    }
+}
+
+static void serve_there(const test_fixture *fixture, int signal_end)
+{
+    dari_server *server = NULL;
+    const uint32_t users[] = {NOBODY};
+    char group[16];
+    snprintf(group, sizeof group, "%u", (unsigned)NOBODY);
+    const dari_server_options options = {
+        .access = {.users = users, .user_count = 1, .group = group}};
+    if (dari_server_create(&options, &server) == 0 &&
+        dari_server_listen(server, fixture->address) == 0 && write(signal_end, "", 1) == 1)
+        dari_server_run(server);
+}
+
+/* The same of a client: that he is not the server's own user, nor one, nor in a group, that is
+ * named. */
+static void a_client_of_an_unknown_user(void **state)
+{
+    test_fixture fixture;
+    char byte;
+    int signal_end;
+    (void)state;
+    need_root();
+    begin(&fixture, "unix_abstract");
+    pid_t pid = start_in_namespace(serve_there, &fixture, &signal_end);
+    if (pid > 0) {
+        assert_int_equal(read(signal_end, &byte, 1), 1);
+        int error = call_as(&fixture, &stranger, GUEST);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_int_equal(error, DARI_CLOSED);
+    }
+    close(signal_end);
+    fixture_end(&fixture);
+    if (pid < 0)
+        skip();
+}
+
 /* A group brings together two users of whom neither is root; not over queues. */
 static void servers_of_another_user_by_a_group(void **state)
 {
@@ -593,6 +723,8 @@ int main(void)
         cmocka_unit_test(a_file_in_the_place_of_one_end),
         cmocka_unit_test(servers_of_another_user_by_a_group),
         cmocka_unit_test(a_server_for_all_that_cannot_answer),
+        cmocka_unit_test(a_server_of_an_unknown_user),
+        cmocka_unit_test(a_client_of_an_unknown_user),
     };
     use_queues_of_ones_own();
     return cmocka_run_group_tests(tests, NULL, NULL);
