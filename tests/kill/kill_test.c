@@ -6,6 +6,7 @@
  * be told at once, serve the next one, and hold nothing that it did not hold before. With DARI_ALL
  * every address has its turn, otherwise some. */
 #include "kill.h"
+#include "kill/process.h"
 #include "kill/trace.h"
 
 #include "base/clock.h"
@@ -17,7 +18,6 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,16 +81,6 @@ static void end_address(stage *self)
         fail_msg("something was left in %s", self->directory);
 }
 
-static unsigned count_descriptors(void)
-{
-    unsigned count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    while (directory && readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
-
 static unsigned count_memories(void)
 {
     char line[512];
@@ -143,17 +133,6 @@ static void serve(const stage *self, int ready)
     if (write(ready, address, sizeof address) == sizeof address)
         dari_server_run(server);
     _exit(2);
-}
-
-/* Forks a child, which dies of a fault of its own instead of going on with the tests. */
-static pid_t fork_child(void)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    for (size_t i = 0; pid == 0 && i < sizeof faults / sizeof *faults; i++)
-        signal(faults[i], SIG_DFL);
-    return pid;
 }
 
 /* Forks a server; `traced`: it is to be killed at an instruction. */
