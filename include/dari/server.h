@@ -237,8 +237,9 @@ void dari_server_stop(dari_server *server);
 
 /* Makes dari_server_run return once all calls in progress are answered, those that are answered
  * later too, and the replies sent; at the latest `deadline_ns` from now (UINT64_MAX: no limit),
- * when it closes what is left. Meanwhile the addresses are given up, and no connection is made and
- * no call begun any more. From any thread, and from a signal handler. What is registered with
+ * when it closes what is left: handlers that worker threads are in go on, calls that wait for such
+ * a thread are dropped. Meanwhile the addresses are given up, and no connection is made and no call
+ * read any more. From any thread, and from a signal handler. What is registered with
  * rpcbind is taken back first, by run or dispatch, which may take options->rpcbind_ns. */
 void dari_server_finish(dari_server *server, uint64_t deadline_ns);
 

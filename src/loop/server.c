@@ -541,6 +541,7 @@ int dari_server_finished(const dari_server *server)
 static int end_finishing(dari_server *server)
 {
     int result = server->sessions ? DARI_DEADLINE : 0;
+    di_workers_drop(server);
     while (server->sessions)
         di_session_close(server, server->sessions);
     di_server_close_listeners(server);

@@ -395,6 +395,8 @@ int di_workers_start(dari_server *server);
 void di_workers_put(dari_server *server, dari_request *request);
 /* Waits until no handler runs any more; none will until di_workers_start. */
 void di_workers_pause(dari_server *server);
+/* Drops the calls that no handler has begun: their connections are about to be closed. */
+void di_workers_drop(dari_server *server);
 /* Ends the threads; calls that no handler has begun are dropped. */
 void di_workers_end(dari_server *server);
 

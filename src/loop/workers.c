@@ -135,6 +135,23 @@ void di_workers_pause(dari_server *server)
     pthread_mutex_unlock(&workers->lock);
 }
 
+void di_workers_drop(dari_server *server)
+{
+    di_workers *workers = server->workers;
+    if (!workers)
+        return;
+    pthread_mutex_lock(&workers->lock);
+    dari_request *request = workers->first;
+    workers->first = NULL;
+    workers->end = &workers->first;
+    pthread_mutex_unlock(&workers->lock);
+    for (dari_request *next; request; request = next) {
+        next = request->next;
+        di_request_count(server, request->counters, 0, DARI_CLOSED, false);
+        di_request_end(request);
+    }
+}
+
 void di_workers_end(dari_server *server)
 {
     di_workers *workers = server->workers;
@@ -146,10 +163,7 @@ void di_workers_end(dari_server *server)
     pthread_mutex_unlock(&workers->lock);
     for (unsigned i = 0; i < workers->count; i++)
         pthread_join(workers->threads[i], NULL);
-    for (dari_request *request = workers->first, *next; request; request = next) {
-        next = request->next;
-        di_request_end(request);
-    }
+    di_workers_drop(server);
     pthread_cond_destroy(&workers->quiet);
     pthread_cond_destroy(&workers->work);
     pthread_mutex_destroy(&workers->lock);

@@ -61,6 +61,7 @@
     X(workers_meet_dying_clients)              \
     X(workers_stop_and_go_on)                  \
     X(workers_rest_once_stopped)               \
+    X(workers_begin_no_call_once_finished)     \
     X(calls_in_flight_are_limited)             \
     X(all_calls_in_flight_are_limited)         \
     X(finish_waits_for_answers)                \

@@ -2,7 +2,10 @@
 /* Servers whose handlers run in threads of their own. */
 #include "conformance/cases.h"
 
+#include <dari/counters.h>
+
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,5 +152,42 @@ void workers_rest_once_stopped(test_fixture *fixture)
         assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
         assert_int_equal(dari_get_u32(reply), i);
     }
+    raw_close(peer);
+}
+
+static dari_call_counters read_calls(const test_fixture *fixture)
+{
+    dari_counters counters;
+    assert_int_equal(dari_server_counters(fixture->server, &counters), 0);
+    dari_call_counters calls = counters.calls;
+    dari_counters_end(&counters);
+    return calls;
+}
+
+/* The time to finish is over while one call is in its handler, and others wait for the thread. */
+void workers_begin_no_call_once_finished(test_fixture *fixture)
+{
+    enum { COUNT = 3 };
+    fixture->options.workers = 1;
+    fixture_close_gate(fixture);
+    fixture_serve(fixture);
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t i = 0; i < COUNT; i++)
+        send_nothing(peer, i);
+    fixture_await_entered(fixture, 1);
+    while (read_calls(fixture).started < COUNT)
+        sched_yield();
+    dari_server_finish(fixture->server, 0);
+    pthread_join(fixture->thread, NULL);
+    fixture->running = false;
+    assert_int_equal(fixture->run_result, DARI_DEADLINE);
+    dari_call_counters calls = read_calls(fixture);
+    assert_int_equal(calls.in_flight, 1);
+    assert_int_equal(calls.errors[-DARI_CLOSED], COUNT - 1);
+    fixture_open_gate(fixture);
+    while (read_calls(fixture).in_flight > 0)
+        sched_yield();
+    assert_int_equal(fixture_entered(fixture), 1);
+    assert_true(raw_ended(peer));
     raw_close(peer);
 }
