@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "fault/fault.h"
+#include "fault/fault_wrap.h"
+
+#include "loop/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -19,6 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SHORT_PAUSE_NS (3 * DARI_MS)
+
+static atomic_bool hurried;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool armed; /* guards what follows together with the lock */
 static fault_plan plan;
@@ -33,6 +37,19 @@ void fault_begin(const fault_plan *begun)
     atomic_store(&armed, true);
 }
 
+void fault_hurry(bool hurries)
+{
+    atomic_store(&hurried, hurries);
+}
+
+uint64_t __real_di_deadline_in(uint64_t duration);
+uint64_t __wrap_di_deadline_in(uint64_t duration);
+uint64_t __wrap_di_deadline_in(uint64_t duration)
+{
+    bool shortens = atomic_load(&hurried) && duration == DI_ACCEPT_PAUSE_NS;
+    return __real_di_deadline_in(shortens ? SHORT_PAUSE_NS : duration);
+}
+
 unsigned fault_end(unsigned *ret_calls)
 {
     atomic_store(&armed, false);
@@ -44,8 +61,7 @@ unsigned fault_end(unsigned *ret_calls)
     return result;
 }
 
-/* What is to happen to this call: false, nothing. */
-static bool strikes(enum fault_call call, enum fault_effect *ret_effect)
+bool fault_strikes(enum fault_call call, enum fault_effect *ret_effect)
 {
     if (!atomic_load(&armed))
         return false;
@@ -61,21 +77,35 @@ static bool strikes(enum fault_call call, enum fault_effect *ret_effect)
     return strike;
 }
 
-/* For calls that can only fail. */
-static bool fails(enum fault_call call)
+bool fault_fails(enum fault_call call)
 {
     enum fault_effect effect;
-    return strikes(call, &effect);
+    return fault_strikes(call, &effect);
 }
 
 void fault_describe(const fault_plan *described, char *text, unsigned size)
 {
     static const char *const names[FAULT_CALLS] = {
-        "allocation",    "socket",      "connect",     "accept4",   "bind",    "listen",
-        "epoll_create1", "epoll_ctl",   "epoll_wait",  "poll",      "send",    "recv",
-        "eventfd",       "write",       "read",        "getrandom", "fcntl",   "getsockopt",
-        "setsockopt",    "getpeername", "getsockname", "mmap",      "madvise", "pthread_create",
+        "allocation",    "socket",
+        "connect",       "accept4",
+        "bind",          "listen",
+        "epoll_create1", "epoll_ctl",
+        "epoll_wait",    "poll",
+        "send",          "recv",
+        "eventfd",       "write",
+        "read",          "getrandom",
+        "fcntl",         "getsockopt",
+        "setsockopt",    "getpeername",
+        "getsockname",   "mmap",
+        "madvise",       "pthread_create",
         "mq_open",       "mq_getattr",
+        "mq_send",       "mq_receive",
+        "mq_unlink",     "recvmsg",
+        "memfd_create",  "fallocate",
+        "mkfifo",        "a vectored write",
+        "pwritev2",      "open",
+        "stat",          "chmod or chown",
+        "pidfd_open",    "getaddrinfo",
     };
     static const char *const effects[] = {"fail", "take one byte", "say nothing", "fail once done"};
     char cause[64];
@@ -84,18 +114,11 @@ void fault_describe(const fault_plan *described, char *text, unsigned size)
              strerror_r(described->cause, cause, sizeof cause));
 }
 
-/* WRAP(type, name, (parameters), (arguments), what it is, what it returns on failure) */
-#define WRAP(type, name, parameters, arguments, call, failure)    \
-    type __real_##name parameters;                                \
-    type __wrap_##name parameters;                                \
-    type __wrap_##name parameters                                 \
-    {                                                             \
-        return fails(call) ? (failure) : __real_##name arguments; \
-    }
-
 WRAP(void *, malloc, (size_t size), (size), FAULT_ALLOCATE, NULL)
 WRAP(void *, calloc, (size_t count, size_t size), (count, size), FAULT_ALLOCATE, NULL)
 WRAP(void *, realloc, (void *memory, size_t size), (memory, size), FAULT_ALLOCATE, NULL)
+WRAP(void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size), FAULT_ALLOCATE,
+     NULL)
 WRAP(char *, strdup, (const char *text), (text), FAULT_ALLOCATE, NULL)
 WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol), FAULT_SOCKET, -1)
 WRAP(int, connect, (int descriptor, const struct sockaddr *address, socklen_t size),
@@ -108,8 +131,6 @@ WRAP(int, listen, (int descriptor, int count), (descriptor, count), FAULT_LISTEN
 WRAP(int, epoll_create1, (int flags), (flags), FAULT_EPOLL_CREATE, -1)
 WRAP(int, eventfd, (unsigned count, int flags), (count, flags), FAULT_EVENTFD, -1)
 WRAP(int, timerfd_create, (int clock, int flags), (clock, flags), FAULT_EVENTFD, -1)
-WRAP(ssize_t, read, (int descriptor, void *bytes, size_t size), (descriptor, bytes, size),
-     FAULT_READ, -1)
 WRAP(ssize_t, getrandom, (void *bytes, size_t size, unsigned flags), (bytes, size, flags),
      FAULT_RANDOM, -1)
 WRAP(int, getsockopt, (int descriptor, int level, int name, void *value, socklen_t *size),
@@ -130,7 +151,7 @@ int __real_epoll_ctl(int descriptor, int operation, int other, struct epoll_even
 int __wrap_epoll_ctl(int descriptor, int operation, int other, struct epoll_event *event);
 int __wrap_epoll_ctl(int descriptor, int operation, int other, struct epoll_event *event)
 {
-    if (operation == EPOLL_CTL_ADD && fails(FAULT_EPOLL_ADD))
+    if (operation == EPOLL_CTL_ADD && fault_fails(FAULT_EPOLL_ADD))
         return -1;
     return __real_epoll_ctl(descriptor, operation, other, event);
 }
@@ -140,7 +161,7 @@ int __wrap_epoll_wait(int descriptor, struct epoll_event *events, int count, int
 int __wrap_epoll_wait(int descriptor, struct epoll_event *events, int count, int milliseconds)
 {
     enum fault_effect effect;
-    if (strikes(FAULT_EPOLL_WAIT, &effect))
+    if (fault_strikes(FAULT_EPOLL_WAIT, &effect))
         return effect == FAULT_NOTHING ? 0 : -1;
     return __real_epoll_wait(descriptor, events, count, milliseconds);
 }
@@ -150,7 +171,7 @@ int __wrap_poll(struct pollfd *descriptors, nfds_t count, int milliseconds);
 int __wrap_poll(struct pollfd *descriptors, nfds_t count, int milliseconds)
 {
     enum fault_effect effect;
-    if (!strikes(FAULT_POLL, &effect))
+    if (!fault_strikes(FAULT_POLL, &effect))
         return __real_poll(descriptors, count, milliseconds);
     for (nfds_t i = 0; i < count; i++)
         descriptors[i].revents = 0;
@@ -162,7 +183,7 @@ ssize_t __wrap_send(int descriptor, const void *bytes, size_t size, int flags);
 ssize_t __wrap_send(int descriptor, const void *bytes, size_t size, int flags)
 {
     enum fault_effect effect;
-    bool strike = strikes(FAULT_SEND, &effect);
+    bool strike = fault_strikes(FAULT_SEND, &effect);
     if (strike && effect == FAULT_FAILS)
         return -1;
     return __real_send(descriptor, bytes, strike && size ? 1 : size, flags);
@@ -174,7 +195,7 @@ ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int descriptor, const struct msghdr *message, int flags)
 {
     enum fault_effect effect;
-    bool strike = strikes(FAULT_SEND, &effect);
+    bool strike = fault_strikes(FAULT_SEND, &effect);
     if (strike && effect == FAULT_FAILS)
         return -1;
     if (!strike)
@@ -195,17 +216,29 @@ ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags);
 ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags)
 {
     enum fault_effect effect;
-    bool strike = strikes(FAULT_RECEIVE, &effect);
+    bool strike = fault_strikes(FAULT_RECEIVE, &effect);
     if (strike && effect == FAULT_FAILS)
         return -1;
     return __real_recv(descriptor, bytes, strike && size ? 1 : size, flags);
+}
+
+/* A counter is read whole. */
+ssize_t __real_read(int descriptor, void *bytes, size_t size);
+ssize_t __wrap_read(int descriptor, void *bytes, size_t size);
+ssize_t __wrap_read(int descriptor, void *bytes, size_t size)
+{
+    enum fault_effect effect;
+    bool strike = fault_strikes(FAULT_READ, &effect);
+    if (strike && effect == FAULT_FAILS)
+        return -1;
+    return __real_read(descriptor, bytes, strike && size > sizeof(uint64_t) ? 1 : size);
 }
 
 /* A counter that is full is readable: so it is written to, and then said to be full. */
 static bool is_full(void)
 {
     enum fault_effect effect;
-    return strikes(FAULT_EVENTFD_WRITE, &effect);
+    return fault_strikes(FAULT_EVENTFD_WRITE, &effect);
 }
 
 int __real_eventfd_write(int descriptor, eventfd_t value);
@@ -238,22 +271,7 @@ int __wrap_fcntl64(int descriptor, int command, ...)
     va_start(arguments, command);
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
-    return fails(FAULT_FCNTL) ? -1 : __real_fcntl64(descriptor, command, argument);
-}
-
-WRAP(int, mq_getattr, (mqd_t queue, struct mq_attr *attributes), (queue, attributes),
-     FAULT_QUEUE_LOOK, -1)
-
-mqd_t __real_mq_open(const char *name, int flags, ...);
-mqd_t __wrap_mq_open(const char *name, int flags, ...);
-mqd_t __wrap_mq_open(const char *name, int flags, ...)
-{
-    va_list arguments;
-    va_start(arguments, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
-    void *attributes = flags & O_CREAT ? va_arg(arguments, void *) : NULL;
-    va_end(arguments);
-    return fails(FAULT_QUEUE_OPEN) ? -1 : __real_mq_open(name, flags, mode, attributes);
+    return fault_fails(FAULT_FCNTL) ? -1 : __real_fcntl64(descriptor, command, argument);
 }
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
@@ -263,5 +281,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *argument)
 {
-    return fails(FAULT_THREAD) ? EAGAIN : __real_pthread_create(thread, attributes, run, argument);
+    return fault_fails(FAULT_THREAD) ? EAGAIN
+                                     : __real_pthread_create(thread, attributes, run, argument);
 }

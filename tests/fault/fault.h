@@ -7,9 +7,11 @@
 #ifndef DARI_TEST_FAULT_H
 #define DARI_TEST_FAULT_H
 
+#include <stdbool.h>
+
 /* What is stood in for. Calls that are one to the test have one name. */
 enum fault_call {
-    FAULT_ALLOCATE, /* malloc, calloc, realloc, strdup */
+    FAULT_ALLOCATE, /* malloc, calloc, realloc, strdup, aligned_alloc */
     FAULT_SOCKET,
     FAULT_CONNECT,
     FAULT_ACCEPT,
@@ -22,8 +24,8 @@ enum fault_call {
     FAULT_SEND, /* sendmsg, too */
     FAULT_RECEIVE,
     FAULT_EVENTFD,       /* timerfd_create, too */
-    FAULT_EVENTFD_WRITE, /* write, too: nothing else is written to by it */
-    FAULT_READ,          /* of an eventfd or a timerfd */
+    FAULT_EVENTFD_WRITE, /* write, too */
+    FAULT_READ,          /* of an eventfd, a timerfd or a pipe; only the last can be short */
     FAULT_RANDOM,
     FAULT_FCNTL,
     FAULT_GETSOCKOPT,
@@ -35,12 +37,26 @@ enum fault_call {
     FAULT_THREAD, /* pthread_create */
     FAULT_QUEUE_OPEN,
     FAULT_QUEUE_LOOK,
+    FAULT_QUEUE_SEND,
+    FAULT_QUEUE_RECEIVE,
+    FAULT_QUEUE_REMOVE,
+    FAULT_RECEIVE_MESSAGE, /* recvmsg */
+    FAULT_MEMORY_FILE,     /* memfd_create */
+    FAULT_RESERVE,         /* fallocate */
+    FAULT_MAKE_FIFO,
+    FAULT_PIPE_WRITE, /* pwritev2, and writev: short only beyond PIPE_BUF, as with pipes */
+    FAULT_NEW_WRITE,  /* pwritev2, which a kernel or its flags may be too old for */
+    FAULT_OPEN,       /* openat and opendir, too */
+    FAULT_STATUS,     /* stat and those like it */
+    FAULT_MODE,       /* chmod and chown and those like them */
+    FAULT_PROCESS,    /* pidfd_open */
+    FAULT_RESOLVE,    /* getaddrinfo; the cause is what it returns */
     FAULT_CALLS
 };
 
 enum fault_effect {
     FAULT_FAILS,          /* nothing is done, and errno is the plan's cause */
-    FAULT_SHORT,          /* one byte at most goes through */
+    FAULT_SHORT,          /* one byte at most goes through, where that is legal */
     FAULT_NOTHING,        /* poll and epoll_wait say at once that there is nothing */
     FAULT_DONE_BUT_FAILS, /* it is done, and said to have failed */
 };
@@ -52,6 +68,10 @@ typedef struct fault_plan {
     unsigned at;    /* so many calls go through before */
     unsigned count; /* and so many are struck then */
 } fault_plan;
+
+/* While it is set, the pause after a failure to accept is short: it is over before a test has
+ * waited for it. */
+void fault_hurry(bool hurries);
 
 void fault_begin(const fault_plan *plan);
 /* Returns how many calls were struck. `ret_calls`: all wrapped calls meanwhile. */

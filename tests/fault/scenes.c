@@ -165,6 +165,7 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
         pthread_create(&scene->partner, NULL, scene_partner, scene);
     if (kind->run == scene_both_ways)
         begin_home(scene);
+    fault_hurry(true);
     fault_begin(plan);
     kind->run(scene);
     unsigned struck = fault_end(&calls);
@@ -181,6 +182,7 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
     dari_client_close(scene->client);
     end_answerer(scene);
     clear_stage(scene);
+    fault_hurry(false);
     return struck > 0;
 }
 
