@@ -91,8 +91,15 @@ static void describe(di_peer *peer, const struct stat *owner)
     memcpy(peer->key + 1, &peer->uid, sizeof peer->uid);
 }
 
+/* Whether what has failed by it may go well later, whatever the client does. */
+static bool is_passing(int cause)
+{
+    return cause == EMFILE || cause == ENFILE || cause == ENOMEM || cause == EINTR;
+}
+
 /* Makes the connection of open ends, and tells the client. Returns DI_MOVED, DI_BLOCKED where the
- * client has gone, DARI_PERMISSION where it may not connect, or DARI_NO_MEMORY. */
+ * client has gone, DARI_PERMISSION where it may not connect, DARI_NO_MEMORY, or DARI_ERRNO where it
+ * could not be told yet. */
 static int welcome(fifo_listener *listener, int in, int out, const struct stat *owner,
                    di_connection **ret_connection)
 {
@@ -101,9 +108,12 @@ static int welcome(fifo_listener *listener, int in, int out, const struct stat *
     const di_access *access = &listener->access;
     bool admitted = !di_access_asks(access) || di_access_admits_user(access, owner->st_uid);
     char byte = admitted ? DI_FIFO_WELCOME : DI_FIFO_REFUSAL;
-    struct iovec piece = {&byte, 1};
-    if (di_pipe_end_write(&own_out, &piece, 1) != 1)
-        return DI_BLOCKED;
+    ssize_t told;
+    do
+        told = di_pipe_end_write(&own_out, &(struct iovec){&byte, 1}, 1);
+    while (told < 0 && errno == EINTR);
+    if (told != 1)
+        return told < 0 && is_passing(errno) ? DARI_ERRNO : DI_BLOCKED;
     if (!admitted) {
         listener->head.stranger = owner->st_uid;
         return DARI_PERMISSION;
@@ -126,25 +136,26 @@ static bool pass_by(const char *path)
     return end >= 0;
 }
 
-/* Both names are used up once they are open, and where the client has died. */
+/* Both names are used up once the client has been told, and where it has died. */
 static int meet(fifo_listener *listener, const di_fifo_names *names, di_connection **ret_connection)
 {
     const di_access *access = &listener->access;
     struct stat owner = {.st_uid = (uid_t)-1};
     int in = open_client(access, names->to_server.data, O_RDONLY, &owner);
     if (in < 0)
-        return errno == EMFILE || errno == ENFILE ? DARI_ERRNO : DI_BLOCKED;
+        return is_passing(errno) ? DARI_ERRNO : DI_BLOCKED;
     int out = -1;
     if (pass_by(names->to_server.data))
         out = open_client(access, names->to_client.data, O_WRONLY, &owner);
-    int cause = errno;
-    if (out >= 0 || cause == ENXIO)
-        di_fifo_names_remove(names);
-    int result = DI_BLOCKED;
-    if (out >= 0)
+    int cause = errno, result = DI_BLOCKED;
+    if (out >= 0) {
         result = welcome(listener, in, out, &owner, ret_connection);
-    else if (cause == EMFILE || cause == ENFILE)
+        cause = errno;
+    } else if (is_passing(cause)) {
         result = DARI_ERRNO;
+    }
+    if (result != DARI_ERRNO && (out >= 0 || cause == ENXIO))
+        di_fifo_names_remove(names);
     if (result != DI_MOVED) {
         close(in);
         if (out >= 0)

@@ -452,11 +452,10 @@ static int await_room(const mq_client *client, uint64_t deadline, di_failure *fa
 static int send_hello(mq_client *client, uint32_t slot, uint64_t deadline, di_failure *failure)
 {
     const di_mq_head head = {.kind = DI_MQ_HELLO, .client = client->id};
-    const di_mq_hello hello = {
-        .inode = client->replies.inode, .pid_namespace = di_mq_pid_namespace(), .slot = slot};
+    di_mq_hello hello = {.inode = client->replies.inode, .slot = slot};
     if (client->requests.bytes < DI_MQ_BYTES_MIN || client->requests.bytes > DI_MQ_BYTES_MAX)
         return di_fail(failure, DARI_REFUSED, "the queue of that name is no server's");
-    if (di_queue_await(&client->replies) < 0)
+    if (di_mq_pid_namespace(&hello.pid_namespace) < 0 || di_queue_await(&client->replies) < 0)
         return di_fail_system(failure, errno, NULL);
     for (;;) {
         int sent =

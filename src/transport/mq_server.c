@@ -344,7 +344,10 @@ int di_mq_accept(mq_connection *self)
     di_queue replies;
     pid_t process;
     int pidfd = -1;
-    if (self->hello.slot >= DI_MQ_SLOTS || self->hello.pid_namespace != di_mq_pid_namespace())
+    uint64_t own_namespace;
+    if (di_mq_pid_namespace(&own_namespace) < 0)
+        return DARI_ERRNO;
+    if (self->hello.slot >= DI_MQ_SLOTS || self->hello.pid_namespace != own_namespace)
         return 0;
     di_mq_slot_name(self->inlet->place.name, self->hello.slot, name);
     int result = open_replies(self, name, &replies);

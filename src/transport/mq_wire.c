@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "transport/mq_wire.h"
 
+#include <dari/error.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -17,10 +19,14 @@ int di_mq_send(const di_queue *queue, const di_mq_head *head, const void *bytes,
     return di_queue_send(queue, message, DI_MQ_HEAD + size, priority);
 }
 
-uint64_t di_mq_pid_namespace(void)
+int di_mq_pid_namespace(uint64_t *ret_number)
 {
     struct stat status;
-    return stat("/proc/self/ns/pid", &status) < 0 ? 0 : (uint64_t)status.st_ino;
+    bool is_there = stat("/proc/self/ns/pid", &status) == 0;
+    if (!is_there && errno == ENOMEM)
+        return DARI_ERRNO;
+    *ret_number = is_there ? (uint64_t)status.st_ino : 0;
+    return 0;
 }
 
 bool di_mq_has_ended(int pidfd)

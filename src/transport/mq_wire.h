@@ -60,8 +60,9 @@ _Static_assert(DI_MQ_HEAD == 32 && sizeof(di_mq_hello) == 24, "the same for 32 a
 int di_mq_send(const di_queue *queue, const di_mq_head *head, const void *bytes, size_t size,
                unsigned priority);
 
-/* The namespace of this process's number, or 0 where it can't be told. */
-uint64_t di_mq_pid_namespace(void);
+/* The namespace of this process's number; 0 where the system does not tell it. Returns 0, or
+ * DARI_ERRNO where that may be otherwise later. */
+int di_mq_pid_namespace(uint64_t *ret_number);
 
 /* Whether a process has ended, by its pidfd. */
 bool di_mq_has_ended(int pidfd);

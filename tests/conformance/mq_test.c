@@ -715,10 +715,17 @@ static void make_replies(writer *self)
     assert_int_equal(di_queue_seal(&self->replies, di_mq_seal(self->id)), 0);
 }
 
+static uint64_t own_namespace(void)
+{
+    uint64_t number = 0;
+    assert_int_equal(di_mq_pid_namespace(&number), 0);
+    return number;
+}
+
 static void write_hello(const writer *self)
 {
     const di_mq_hello hello = {
-        .inode = self->replies.inode, .pid_namespace = di_mq_pid_namespace(), .slot = self->slot};
+        .inode = self->replies.inode, .pid_namespace = own_namespace(), .slot = self->slot};
     write_part(self, DI_MQ_HELLO, 0, &hello, sizeof hello, 31);
 }
 
@@ -958,7 +965,7 @@ static void garbage_in_the_servers_queue(void **state)
     check_add(client);
     /* One that greets in the name of another client has no queue of its own. */
     self.id = 4711;
-    const di_mq_hello hello = {.inode = 1, .pid_namespace = di_mq_pid_namespace(), .slot = 70};
+    const di_mq_hello hello = {.inode = 1, .pid_namespace = own_namespace(), .slot = 70};
     write_part(&self, DI_MQ_HELLO, 0, &hello, sizeof hello, 31);
     check_add(client);
     close_writer(&self, false);

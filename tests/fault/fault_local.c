@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), FAULT_MEMORY_FILE, -1)
@@ -25,11 +24,8 @@ WRAP(int, mkfifo, (const char *path, mode_t mode), (path, mode), FAULT_MAKE_FIFO
 WRAP(DIR *, opendir, (const char *path), (path), FAULT_OPEN, NULL)
 WRAP(int, stat64, (const char *path, struct stat64 *status), (path, status), FAULT_STATUS, -1)
 WRAP(int, lstat64, (const char *path, struct stat64 *status), (path, status), FAULT_STATUS, -1)
-WRAP(int, fstat64, (int descriptor, struct stat64 *status), (descriptor, status), FAULT_STATUS, -1)
 WRAP(int, fstatat64, (int directory, const char *path, struct stat64 *status, int flags),
      (directory, path, status, flags), FAULT_STATUS, -1)
-WRAP(int, fstatfs64, (int descriptor, struct statfs64 *status), (descriptor, status), FAULT_STATUS,
-     -1)
 WRAP(int, chmod, (const char *path, mode_t mode), (path, mode), FAULT_MODE, -1)
 WRAP(int, fchmod, (int descriptor, mode_t mode), (descriptor, mode), FAULT_MODE, -1)
 WRAP(int, fchown, (int descriptor, uid_t user, gid_t group), (descriptor, user, group), FAULT_MODE,
@@ -70,13 +66,18 @@ ssize_t __wrap_recvmsg(int descriptor, struct msghdr *message, int flags)
     return __real_recvmsg(descriptor, message, flags);
 }
 
-/* Whether so much may be written in part: pipes take up to PIPE_BUF bytes whole. */
-static bool may_be_short(const struct iovec *pieces, int count)
+static size_t size_of(const struct iovec *pieces, int count)
 {
     size_t size = 0;
     for (int i = 0; i < count; i++)
         size += pieces[i].iov_len;
-    return size > PIPE_BUF;
+    return size;
+}
+
+/* Whether so much may be written in part: pipes take up to PIPE_BUF bytes whole. */
+static bool may_be_short(const struct iovec *pieces, int count)
+{
+    return size_of(pieces, count) > PIPE_BUF;
 }
 
 /* What is left of the pieces, which are the first ones: one byte of the first that has any. */
@@ -87,6 +88,17 @@ static struct iovec one_byte(const struct iovec *pieces)
     return (struct iovec){pieces->iov_base, 1};
 }
 
+/* Whether a write fails. A single byte is the first one of a FIFO whose reader is there: of what a
+ * pipe's state is the cause of, nothing comes to it. */
+static bool cannot_write(const struct iovec *pieces, int count, bool *ret_is_short)
+{
+    enum fault_effect effect;
+    bool strike = fault_strikes(FAULT_PIPE_WRITE, &effect);
+    *ret_is_short = strike && effect == FAULT_SHORT && may_be_short(pieces, count);
+    bool is_state = errno == EAGAIN || errno == EPIPE;
+    return strike && effect == FAULT_FAILS && (!is_state || size_of(pieces, count) > 1);
+}
+
 ssize_t __real_pwritev64v2(int descriptor, const struct iovec *pieces, int count, int64_t at,
                            int flags);
 ssize_t __wrap_pwritev64v2(int descriptor, const struct iovec *pieces, int count, int64_t at,
@@ -94,13 +106,10 @@ ssize_t __wrap_pwritev64v2(int descriptor, const struct iovec *pieces, int count
 ssize_t __wrap_pwritev64v2(int descriptor, const struct iovec *pieces, int count, int64_t at,
                            int flags)
 {
-    enum fault_effect effect;
-    if (fault_fails(FAULT_NEW_WRITE))
+    bool is_short;
+    if (fault_fails(FAULT_NEW_WRITE) || cannot_write(pieces, count, &is_short))
         return -1;
-    bool strike = fault_strikes(FAULT_PIPE_WRITE, &effect);
-    if (strike && effect == FAULT_FAILS)
-        return -1;
-    if (!strike || !may_be_short(pieces, count))
+    if (!is_short)
         return __real_pwritev64v2(descriptor, pieces, count, at, flags);
     struct iovec one = one_byte(pieces);
     return __real_pwritev64v2(descriptor, &one, 1, at, flags);
@@ -110,11 +119,10 @@ ssize_t __real_writev(int descriptor, const struct iovec *pieces, int count);
 ssize_t __wrap_writev(int descriptor, const struct iovec *pieces, int count);
 ssize_t __wrap_writev(int descriptor, const struct iovec *pieces, int count)
 {
-    enum fault_effect effect;
-    bool strike = fault_strikes(FAULT_PIPE_WRITE, &effect);
-    if (strike && effect == FAULT_FAILS)
+    bool is_short;
+    if (cannot_write(pieces, count, &is_short))
         return -1;
-    if (!strike || !may_be_short(pieces, count))
+    if (!is_short)
         return __real_writev(descriptor, pieces, count);
     struct iovec one = one_byte(pieces);
     return __real_writev(descriptor, &one, 1);
