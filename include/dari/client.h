@@ -52,6 +52,9 @@ extern "C" {
 
 /* The largest message that is sent or received where nothing else is said: 16 MiB. */
 #define DARI_MESSAGE_MAX_DEFAULT ((size_t)16 << 20)
+/* Fragments of a record that is received (RFC 5531, section 11). Many peers cut large messages into
+ * pieces of some KiB, none sends empty ones without end. */
+#define DARI_FRAGMENTS_MAX_DEFAULT 65536u
 
 /* Where this much waits to be sent, starting a call fails with DARI_FULL: 1 MiB. One message may go
  * beyond it. */
@@ -108,14 +111,16 @@ typedef struct dari_exec_options {
 
 /* A zeroed structure means the defaults. */
 typedef struct dari_client_options {
-    uint64_t deadline_ns; /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
-    uint64_t retry_ns;    /* udp://: before a call is sent again; 0: DARI_RETRY_DEFAULT_NS */
-    size_t message_max;   /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT */
-    size_t queued_max;    /* bytes that may wait to be sent before a call is no longer added to
-                             them; 0: DARI_CLIENT_QUEUED_MAX_DEFAULT */
-    size_t decode_budget; /* bytes of memory for one result, beside its message; 0:
-                             DARI_DECODE_BUDGET_DEFAULT */
-    uint32_t accept;      /* enum dari_accept: what is tolerated in results */
+    uint64_t deadline_ns;   /* of a call that sets none; 0: DARI_DEADLINE_DEFAULT_NS */
+    uint64_t retry_ns;      /* udp://: before a call is sent again; 0: DARI_RETRY_DEFAULT_NS */
+    size_t message_max;     /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT */
+    uint32_t fragments_max; /* of a record; 0: DARI_FRAGMENTS_MAX_DEFAULT. Where one has more, the
+                             connection is lost with DARI_LIMIT */
+    size_t queued_max;      /* bytes that may wait to be sent before a call is no longer added to
+                               them; 0: DARI_CLIENT_QUEUED_MAX_DEFAULT */
+    size_t decode_budget;   /* bytes of memory for one result, beside its message; 0:
+                               DARI_DECODE_BUDGET_DEFAULT */
+    uint32_t accept;        /* enum dari_accept: what is tolerated in results */
     dari_tcp_options tcp;
     dari_exec_options exec;
     const char *rpcbind; /* the address of the rpcbind that is asked where the client's address

@@ -115,6 +115,8 @@ typedef struct dari_access {
 /* A zeroed structure means the defaults. A limit that is to be none is the largest number. */
 typedef struct dari_server_options {
     size_t message_max;       /* bytes of a call or reply; 0: DARI_MESSAGE_MAX_DEFAULT (client.h) */
+    uint32_t fragments_max;   /* of a record; 0: DARI_FRAGMENTS_MAX_DEFAULT (client.h). A connection
+                                 on which one has more is closed */
     size_t decode_budget;     /* bytes of memory for one call's arguments and results; 0:
                                  DARI_DECODE_BUDGET_DEFAULT */
     uint32_t connections_max; /* 0: DARI_CONNECTIONS_MAX_DEFAULT */

@@ -10,8 +10,10 @@
 _Static_assert(DI_MESSAGE_MAX_MIN >= DI_CALL_HEADER_MAX, "any header fits");
 _Static_assert(DARI_REFERENCES_MAX <= DI_PARTS_MAX, "a transport takes as many");
 
-void di_channel_init(di_channel *channel, di_connection *connection, size_t message_max)
+void di_channel_init(di_channel *channel, di_connection *connection,
+                     const di_channel_limits *limits)
 {
+    size_t message_max = limits->message_max;
     if (message_max < DI_MESSAGE_MAX_MIN)
         message_max = DI_MESSAGE_MAX_MIN;
     if (message_max > SIZE_MAX / 8)
@@ -25,7 +27,7 @@ void di_channel_init(di_channel *channel, di_connection *connection, size_t mess
         .message_max = message_max,
         .prefix = connection->ops->keeps_boundaries ? 0 : DI_RECORD_MARK,
     };
-    di_record_reader_init(&channel->reader, message_max, DI_CALL_HEADER_MAX);
+    di_record_reader_init(&channel->reader, message_max, DI_CALL_HEADER_MAX, limits->fragments_max);
 }
 
 void di_channel_commit_parts(di_channel *channel, uint8_t *room, size_t size,
@@ -135,6 +137,8 @@ int di_channel_next(di_channel *channel, di_message *ret_message)
         return 0;
     di_record record;
     enum di_record_state state = di_record_next(&channel->reader, bytes, size, &record);
+    if (state == DI_RECORD_CUT_UP)
+        return DARI_LIMIT;
     channel->consume = record.consume;
     channel->more = state != DI_RECORD_PARTIAL && size > record.consume;
     channel->shown += record.consume;

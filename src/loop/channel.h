@@ -42,8 +42,14 @@ typedef struct di_message {
 /* The smallest message_max: any header fits. */
 #define DI_MESSAGE_MAX_MIN ((size_t)1024)
 
-/* Takes the connection over. `message_max` below DI_MESSAGE_MAX_MIN counts as that. */
-void di_channel_init(di_channel *channel, di_connection *connection, size_t message_max);
+typedef struct di_channel_limits {
+    size_t message_max;     /* bytes of a message; less than DI_MESSAGE_MAX_MIN counts as that */
+    uint32_t fragments_max; /* of a record that is received */
+} di_channel_limits;
+
+/* Takes the connection over. */
+void di_channel_init(di_channel *channel, di_connection *connection,
+                     const di_channel_limits *limits);
 
 /* The bytes that a message takes on the connection. */
 static inline size_t di_channel_sent_size(const di_channel *channel, size_t size)
@@ -157,9 +163,10 @@ static inline size_t di_channel_arrived(const di_channel *channel)
     return size;
 }
 
-/* Shows the next message that has arrived whole. Returns 1, or 0 where there is none. It stays
- * where it is until the next di_channel_next, done or receive. Only of a call may some lie
- * elsewhere, none of it in the least header that a call can have. */
+/* Shows the next message that has arrived whole. Returns 1; 0 where there is none; or DARI_LIMIT
+ * for a record of too many fragments, after which the stream is of no use. It stays where it is
+ * until the next di_channel_next, done or receive. Only of a call may some lie elsewhere, none of
+ * it in the least header that a call can have. */
 int di_channel_next(di_channel *channel, di_message *ret_message);
 
 /* The message that was shown is used no more. */

@@ -74,7 +74,8 @@ void di_client_use(dari_client *client, di_connection *connection,
                    const dari_client_options *options)
 {
     di_reconnect_begin(client, options);
-    di_channel_init(&client->channel, connection, options->message_max);
+    const di_channel_limits limits = di_reach_limits(options);
+    di_channel_init(&client->channel, connection, &limits);
     atomic_store(&client->reach.done, true);
 }
 

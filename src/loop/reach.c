@@ -44,6 +44,14 @@ static di_connect_options connect_options(const dari_client_options *client)
     return options;
 }
 
+di_channel_limits di_reach_limits(const dari_client_options *options)
+{
+    return (di_channel_limits){
+        .message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT,
+        .fragments_max =
+            options->fragments_max ? options->fragments_max : DARI_FRAGMENTS_MAX_DEFAULT};
+}
+
 int di_reach_begin(dari_client *client, const dari_client_options *options, di_failure *failure)
 {
     di_reach *reach = &client->reach;
@@ -57,7 +65,7 @@ int di_reach_begin(dari_client *client, const dari_client_options *options, di_f
     if (error < 0)
         return error;
     destination->options = connect_options(options);
-    reach->message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT;
+    reach->limits = di_reach_limits(options);
     if (destination->asks && options->rpcbind) {
         destination->rpcbind = strdup(options->rpcbind);
         if (!destination->rpcbind)
@@ -204,7 +212,7 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
     if (error < 0)
         return error;
     pthread_mutex_lock(&client->lock);
-    di_channel_init(&client->channel, connection, reach->message_max);
+    di_channel_init(&client->channel, connection, &reach->limits);
     client->broken = 0;
     if (client->loop.made && di_loop_attach(client) < 0) {
         error = di_fail_system(failure, errno, NULL);

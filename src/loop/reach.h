@@ -8,6 +8,7 @@
 #ifndef DI_LOOP_REACH_H
 #define DI_LOOP_REACH_H
 
+#include "loop/channel.h"
 #include "transport/transport.h"
 
 #include <dari/interface.h>
@@ -28,13 +29,16 @@ typedef struct di_destination {
 /* Owned by its client. */
 typedef struct di_reach {
     di_destination destination; /* does not change once `done` */
-    size_t message_max;
+    di_channel_limits limits;
 
     atomic_bool done; /* the connection is there, or was */
     bool under_way;   /* a thread is connecting; guarded by the client's lock, */
     bool made;        /* as is `ended`, if it was made */
     pthread_cond_t ended;
 } di_reach;
+
+/* Of what the client receives. */
+di_channel_limits di_reach_limits(const dari_client_options *options);
 
 /* Reads the client's address and takes what the options say. Returns 0 or an error. */
 int di_reach_begin(dari_client *client, const dari_client_options *options,

@@ -117,7 +117,7 @@ static void renew(dari_client *client, di_connection *connection)
     client->reconnect.bytes_in += client->channel.shown;
     client->reconnect.bytes_out += di_channel_sent(&client->channel);
     di_channel_close(&client->channel);
-    di_channel_init(&client->channel, connection, client->reach.message_max);
+    di_channel_init(&client->channel, connection, &client->reach.limits);
     client->broken = client->broken_cause = 0;
     int error = client->loop.made ? di_loop_attach(client) : 0;
     if (error < 0) {

@@ -36,6 +36,7 @@ static void take_limits(dari_server *server, const dari_server_options *options)
 {
 #define LIMIT(name, otherwise) server->name = options->name ? options->name : (otherwise)
     LIMIT(message_max, DARI_MESSAGE_MAX_DEFAULT);
+    LIMIT(fragments_max, DARI_FRAGMENTS_MAX_DEFAULT);
     LIMIT(decode_budget, DARI_DECODE_BUDGET_DEFAULT);
     LIMIT(connections_max, DARI_CONNECTIONS_MAX_DEFAULT);
     LIMIT(connections_per_peer_max, DARI_CONNECTIONS_PER_PEER_MAX_DEFAULT);

@@ -165,6 +165,7 @@ struct dari_request {
 struct dari_server {
     di_fork_guard guard;
     size_t message_max;
+    uint32_t fragments_max;
     size_t decode_budget;
     uint32_t connections_max;
     uint32_t connections_per_peer_max;

@@ -45,7 +45,8 @@ int di_session_create(dari_server *server, di_connection *connection, const char
     if (connection->ops->peer)
         connection->ops->peer(connection, &session->peer);
     connection->ops->use_pool(connection, &server->pool, false);
-    di_channel_init(&session->channel, connection, server->message_max);
+    di_channel_init(&session->channel, connection,
+                    &(di_channel_limits){server->message_max, server->fragments_max});
     if (di_watches_add(server->epoll, connection, session->wants, (epoll_data_t){.ptr = session}) <
         0) {
         int cause = errno;
@@ -272,6 +273,10 @@ static void fail(dari_server *server, di_session *session, int error)
     if (error == DARI_BAD_REPLY)
         di_server_log_peer(server, error, "%s: connection closed: what came is no RPC message",
                            session->address);
+    else if (error == DARI_LIMIT)
+        di_server_log_peer(server, error,
+                           "%s: connection closed: a record has more than %u fragments",
+                           session->address, (unsigned)server->fragments_max);
     else if (error != DARI_CLOSED)
         di_server_log_peer(server, error, "%s: connection closed: %s", session->address,
                            dari_error_text(error));

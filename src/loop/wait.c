@@ -186,8 +186,12 @@ static int hand_out_all(dari_client *client, di_waiter *self)
 {
     di_message message;
     int error = 0;
-    while (error == 0 && !client->held && di_channel_next(&client->channel, &message))
+    while (error == 0 && !client->held) {
+        int came = di_channel_next(&client->channel, &message);
+        if (came <= 0)
+            return came;
         error = hand_out(client, self, &message);
+    }
     return error;
 }
 

@@ -3,18 +3,20 @@
 
 #include <string.h>
 
-void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head)
+void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head, uint32_t most)
 {
-    *reader = (di_record_reader){.limit = limit, .head = head};
+    *reader = (di_record_reader){.limit = limit, .head = head, .most = most};
 }
 
-/* Reads the mark at scan and enters its fragment. */
-static void enter_fragment(di_record_reader *reader, const uint8_t *bytes)
+/* Reads the mark at scan and enters its fragment. Returns whether there may be one more. */
+static bool enter_fragment(di_record_reader *reader, const uint8_t *bytes)
 {
     uint32_t mark = dari_get_u32(bytes + reader->scan);
     reader->scan += DI_RECORD_MARK;
-    if (!reader->in_record)
+    if (!reader->in_record) {
         reader->begin = reader->end = reader->scan;
+        reader->count = 0;
+    }
     reader->in_record = true;
     reader->last = (mark & DI_RECORD_LAST) != 0;
     reader->left = mark & ~DI_RECORD_LAST;
@@ -23,6 +25,7 @@ static void enter_fragment(di_record_reader *reader, const uint8_t *bytes)
         reader->oversized = true;
         reader->whole = gathered + reader->left;
     }
+    return reader->count++ < reader->most;
 }
 
 /* Takes what has arrived of the current fragment: gathers it, or what of it is to be shown. */
@@ -116,7 +119,10 @@ enum di_record_state di_record_gather(di_record_reader *reader, uint8_t *bytes, 
         if (reader->left == 0 && !reader->last) {
             if (size - reader->scan < DI_RECORD_MARK)
                 return partial(reader, bytes, size, ret_record);
-            enter_fragment(reader, bytes);
+            if (!enter_fragment(reader, bytes)) {
+                *ret_record = (di_record){.consume = 0};
+                return DI_RECORD_CUT_UP;
+            }
         }
         take_fragment(reader, bytes, size);
         bool ended = reader->left == 0 && reader->last;

@@ -6,7 +6,8 @@
  * Reading is a state machine over the bytes that have arrived and were not consumed yet. A record
  * of one fragment is used where it lies; further fragments are moved down to the first one as they
  * arrive, and the gaps that this leaves are consumed before they outweigh what is kept. Memory for
- * a record is so bounded by twice the limit, however it is cut. One thread at a time. */
+ * a record is so bounded by twice the limit, however it is cut. Time is bounded by a limit on
+ * fragments, of which empty ones would go on without end. One thread at a time. */
 #ifndef DI_RPC_RECORD_H
 #define DI_RPC_RECORD_H
 
@@ -22,8 +23,9 @@
 #define DI_RECORD_GAP_MIN ((size_t)4096)     /* smaller gaps are not worth moving anything */
 
 enum di_record_state {
-    DI_RECORD_PARTIAL = 0,  /* more bytes are needed; consume says how many are done with */
-    DI_RECORD_WHOLE = 1,    /* a record */
+    DI_RECORD_CUT_UP = -1, /* there are more fragments than there may be: the stream is of no use */
+    DI_RECORD_PARTIAL = 0, /* more bytes are needed; consume says how many are done with */
+    DI_RECORD_WHOLE = 1,   /* a record */
     DI_RECORD_OVERSIZED = 2 /* the beginning of one above the limit; its rest will be discarded */
 };
 
@@ -39,6 +41,8 @@ typedef struct di_record {
 typedef struct di_record_reader {
     size_t limit;    /* bytes of a record */
     size_t head;     /* bytes of a record above the limit that are shown */
+    uint32_t most;   /* fragments of a record */
+    uint32_t count;  /* of the current record's fragments, this one included */
     size_t begin;    /* of the stream's bytes: where the body gathered so far begins, */
     size_t end;      /* where it ends, */
     size_t scan;     /* and the first byte not looked at */
@@ -50,8 +54,9 @@ typedef struct di_record_reader {
     bool discarding; /* its beginning was shown */
 } di_record_reader;
 
-/* `head` bytes of an oversized record are shown; `limit` is at least that many. */
-void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head);
+/* `head` bytes of an oversized record are shown; `limit` is at least that many. A record has at
+ * most `most` fragments, 1 at least. */
+void di_record_reader_init(di_record_reader *reader, size_t limit, size_t head, uint32_t most);
 
 /* The part of di_record_next for all but a record of one fragment that is there whole. */
 enum di_record_state di_record_gather(di_record_reader *reader, uint8_t *bytes, size_t size,

@@ -22,6 +22,8 @@ typedef struct wire_client {
     size_t xid_count;
 } wire_client;
 
+enum { FRAGMENTS_MAX = 30 };
+
 static int begin_client(void **state)
 {
     wire_client *wire = calloc(1, sizeof *wire);
@@ -29,8 +31,10 @@ static int begin_client(void **state)
     wire->fixture.scheme = scheme_named("unix_abstract");
     fixture_begin(&wire->fixture);
     wire->listener = raw_listen(&wire->fixture);
-    wire->client = fixture_connect(
-        &wire->fixture, &(dari_client_options){.message_max = 5000, .no_reconnect = true});
+    wire->client =
+        fixture_connect(&wire->fixture, &(dari_client_options){.message_max = 5000,
+                                                               .fragments_max = FRAGMENTS_MAX,
+                                                               .no_reconnect = true});
     wire->peer = raw_accept(wire->listener);
     *state = wire;
     return 0;
@@ -188,10 +192,9 @@ static void replies_to_others_are_dropped(void **state)
     assert_int_equal(wire->client->pending.dropped, 3);
 }
 
-static void a_reply_in_fragments(void **state)
+/* Prepares a reply of 27 fragments and `more` empty ones. */
+static void cut_up(wire_client *wire, unsigned more)
 {
-    wire_client *wire = *state;
-    int32_t sum = 0;
     /* The xid stays whole, so that it can be put in; the rest comes byte by byte. */
     uint8_t rest[24] = {0};
     put(rest, 1);
@@ -202,12 +205,25 @@ static void a_reply_in_fragments(void **state)
         at = put(at, 1);
         *at++ = rest[i];
     }
+    for (unsigned i = 0; i < more; i++)
+        at = put(at, 0);
     at = put(at, LAST);
     wire->answer_size = (size_t)(at - wire->answer);
     wire->xid_at[0] = 8;
     wire->xid_count = 1;
+}
+
+static void a_reply_in_fragments(void **state)
+{
+    wire_client *wire = *state;
+    int32_t sum = 0;
+    cut_up(wire, FRAGMENTS_MAX - 27);
     assert_int_equal(call_answered(wire, &sum), 0);
     assert_int_equal(sum, 5);
+    cut_up(wire, FRAGMENTS_MAX - 26);
+    assert_int_equal(call_answered(wire, &sum), DARI_LIMIT);
+    assert_true(wire->call.may_have_run);
+    assert_int_equal(nothing_1(wire->client, &wire->call), DARI_LIMIT);
 }
 
 static void an_oversized_reply(void **state)

@@ -18,6 +18,9 @@ typedef struct wire_server {
 
 static const echo_1_handlers no_handlers;
 
+/* So that a message beyond its limit may come byte by byte. */
+enum { FRAGMENTS_MAX = 20000 };
+
 static int begin_with(void **state, uint32_t workers)
 {
     wire_server *wire = calloc(1, sizeof *wire);
@@ -25,6 +28,7 @@ static int begin_with(void **state, uint32_t workers)
     wire->fixture.scheme = scheme_named("unix_abstract");
     fixture_begin(&wire->fixture);
     wire->fixture.options.message_max = 5000;
+    wire->fixture.options.fragments_max = FRAGMENTS_MAX;
     wire->fixture.options.workers = workers;
     fixture_listen(&wire->fixture);
     wire->version_4 = echo_1_interface;
@@ -84,14 +88,19 @@ static void check_lives(wire_server *wire)
 }
 
 /* Expects the connection to end, and a new one to work. */
-static void check_closed(wire_server *wire)
+static void check_closed_for(wire_server *wire, int error)
 {
     assert_true(raw_ended(wire->peer));
     raw_close(wire->peer);
     wire->peer = raw_connect(&wire->fixture);
     check_lives(wire);
     fixture_await_logged(&wire->fixture, 1);
-    assert_int_equal(wire->fixture.log_error, DARI_BAD_REPLY);
+    assert_int_equal(wire->fixture.log_error, error);
+}
+
+static void check_closed(wire_server *wire)
+{
+    check_closed_for(wire, DARI_BAD_REPLY);
 }
 
 /* Sends `size` bytes at `body` in fragments of `step` bytes, with empty ones where asked. */
@@ -396,13 +405,17 @@ static void a_record_of_the_largest_kind_costs_nothing(void **state)
 static void empty_fragments_without_end(void **state)
 {
     wire_server *wire = *state;
-    static const uint8_t zeros[1 << 16];
+    static const uint8_t zeros[4 * (FRAGMENTS_MAX + 1)];
     uint8_t body[64];
-    for (int i = 0; i < 16; i++)
-        raw_send(wire->peer, zeros, sizeof zeros);
     size_t size = make_add(body, 11);
-    send_fragments(wire->peer, body, size, 30, false, false, false);
-    EXPECT(wire->peer, 11, 1, 0, 0, 0, 0, 5);
+    for (int i = 0; i < 2; i++) {
+        raw_send(wire->peer, zeros, (size_t)4 * (FRAGMENTS_MAX - 2));
+        send_fragments(wire->peer, body, size, 30, false, false, false);
+        EXPECT(wire->peer, 11, 1, 0, 0, 0, 0, 5);
+    }
+    raw_send(wire->peer, zeros, sizeof zeros);
+    check_closed_for(wire, DARI_LIMIT);
+    assert_non_null(strstr(wire->fixture.log_text, "more than 20000 fragments"));
 }
 
 static void no_rpc_message_at_all(void **state)

@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     plain_reader plain = {data + 8, data + size};
     di_record_reader reader;
     di_buffer buffer;
-    di_record_reader_init(&reader, LIMIT, HEAD);
+    di_record_reader_init(&reader, LIMIT, HEAD, UINT32_MAX);
     di_buffer_init(&buffer, 1 << 20);
     size_t done = 8;
     for (unsigned portion = 0; done < size; portion++) {

@@ -91,7 +91,7 @@ static void begin(loopback_connection *self, di_channel *channel, const di_conne
     *self = (loopback_connection){.head = {.ops = ops}, .room = SIZE_MAX};
     di_buffer_init(&self->out, 1 << 20);
     di_buffer_init(&self->in, 1 << 20);
-    di_channel_init(channel, &self->head, 2000);
+    di_channel_init(channel, &self->head, &(di_channel_limits){2000, 100});
 }
 
 static void send_text(di_channel *channel, const char *text)
@@ -193,7 +193,7 @@ static void a_limit_below_a_header_is_raised(void **state)
     di_channel channel;
     uint8_t *room = NULL;
     begin(&self, &channel, &stream_ops);
-    di_channel_init(&channel, &self.head, 1);
+    di_channel_init(&channel, &self.head, &(di_channel_limits){1, 100});
     assert_int_equal(di_channel_reserve(&channel, DI_MESSAGE_MAX_MIN, &room), 0);
     di_channel_release(&channel);
     assert_int_equal(di_channel_reserve(&channel, DI_MESSAGE_MAX_MIN + 1, &room), DARI_LIMIT);

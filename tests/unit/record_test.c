@@ -32,7 +32,7 @@ typedef struct test_feed {
 static void feed_begin(test_feed *feed)
 {
     memset(feed, 0, sizeof *feed);
-    di_record_reader_init(&feed->reader, LIMIT, HEAD);
+    di_record_reader_init(&feed->reader, LIMIT, HEAD, UINT32_MAX);
     di_buffer_init(&feed->buffer, 1 << 24);
 }
 
@@ -239,7 +239,7 @@ static void what_is_wanted_is_exact_for_a_large_fragment(void **state)
     di_record_reader reader;
     di_record record;
     uint8_t bytes[16] = {0x80, 0, 0x02, 0x00, 1, 2, 3};
-    di_record_reader_init(&reader, LIMIT, HEAD);
+    di_record_reader_init(&reader, LIMIT, HEAD, UINT32_MAX);
     assert_int_equal(di_record_next(&reader, bytes, 2, &record), DI_RECORD_PARTIAL);
     assert_int_equal(record.want, 2);
     assert_int_equal(di_record_next(&reader, bytes, 4, &record), DI_RECORD_PARTIAL);
