@@ -15,13 +15,13 @@
 
 static uint64_t deadline_of(const test_scene *scene)
 {
-    return is_lasting(scene->plan) ? SHORT_DEADLINE_NS : PATIENCE_NS;
+    return is_lasting(scene) ? SHORT_DEADLINE_NS : PATIENCE_NS;
 }
 
 static void check_in_time(const test_scene *scene, uint64_t began)
 {
     uint64_t passed = di_now() - began;
-    uint64_t allowed = (is_lasting(scene->plan) ? 3 * SHORT_DEADLINE_NS : 0) + SLACK_NS;
+    uint64_t allowed = (is_lasting(scene) ? 3 * SHORT_DEADLINE_NS : 0) + SLACK_NS;
     check(scene, passed <= allowed, "it took %u ms", (unsigned)(passed / DARI_MS));
 }
 

@@ -40,15 +40,16 @@ bool is_fitting(int error)
     }
 }
 
-bool is_lasting(const fault_plan *plan)
+bool is_lasting(const test_scene *scene)
 {
-    return plan->effect == FAULT_FAILS && plan->count > 10;
+    const fault_plan *plan = scene->plan;
+    return !scene->harmless && plan->effect == FAULT_FAILS && plan->count > 10;
 }
 
 void check_error(test_scene *scene, int error)
 {
     check(scene, error == 0 || !scene->harmless, "failed with %s", dari_error_name(error));
-    bool gave_up = error == DARI_DEADLINE && scene->kind->reconnects && is_lasting(scene->plan);
+    bool gave_up = error == DARI_DEADLINE && scene->kind->reconnects && is_lasting(scene);
     check(scene, error == 0 || gave_up || is_fitting(error), "failed with %s",
           dari_error_name(error));
     scene->failed += error != 0;

@@ -54,8 +54,9 @@ void check(const test_scene *scene, bool holds, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Whether a failure beneath may come to a caller as this error. */
 bool is_fitting(int error);
-/* Whether the plan strikes for longer than a moment. */
-bool is_lasting(const fault_plan *plan);
+/* Whether what fails is of consequence for longer than a moment: a call may then end by its
+ * deadline, and is given a short one. */
+bool is_lasting(const test_scene *scene);
 /* What a call returns while the plan is in force. */
 void check_error(test_scene *scene, int error);
 unsigned count_entered(test_scene *scene);
