@@ -293,10 +293,15 @@ static di_procedure_counters *count_start(dari_server *server, const di_target *
     return found;
 }
 
-/* Answers a call that no handler is asked for. */
-static int answer_without(dari_server *server, di_session *session, di_origin *origin,
+/* Answers a call that no handler is asked for; not by more than was asked, where nobody has shown
+ * that he gets what is sent to his address. */
+static int answer_without(dari_server *server, di_session *session, di_origin *origin, size_t asked,
                           const di_target *target, const di_reply_header *reply)
 {
+    if (session->connectionless && di_reply_header_size(reply) > asked) {
+        di_count(&server->traffic.dropped, 1);
+        return 0;
+    }
     di_procedure_counters *counters = count_start(server, target, reply->error);
     di_request_count(server, counters, server->clock, reply->error, true);
     return di_answer_header(session, origin, reply, false);
@@ -347,7 +352,7 @@ int di_request_serve(dari_server *server, di_session *session, const di_message 
     if (!reply.error && atomic_load(&session->called_over) && is_beyond(server, session))
         reply.error = DARI_SYSTEM_ERROR;
     if (reply.error || !target.procedure || !target.procedure->serve)
-        return answer_without(server, session, &origin, &target, &reply);
+        return answer_without(server, session, &origin, message->size, &target, &reply);
     int known = session->connectionless ? di_answer_again(session, &origin, message) : DI_CALL_NEW;
     if (known != DI_CALL_NEW) {
         di_count(known < 0 ? &server->traffic.dropped : &server->traffic.repeated, 1);

@@ -230,6 +230,13 @@ static void rubbish_does_not_end_the_service(void **state)
     /* Nothing is answered that is longer than what was asked. */
     while (readable(client, 0))
         assert_in_range(take(client, reply, sizeof reply, NULL), 20, 40);
+    write_add(call, 6, 20, 3);
+    dari_put_u32(call + 8, 3); /* a version of RPC that is refused by 24 bytes */
+    for (size_t cut = 12; cut <= 24; cut++)
+        give(client, call, cut, NULL);
+    assert_int_equal(take(client, reply, sizeof reply, NULL), 24);
+    assert_int_equal(add_1(whole, &(pair){1, 2}, &sum, NULL), 0);
+    assert_false(readable(client, 0));
     dari_client_close(whole);
     close(client);
     fixture_end(&fixture);
