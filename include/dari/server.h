@@ -169,10 +169,11 @@ int dari_server_create(const dari_server_options *options, dari_server **ret_ser
 void dari_server_destroy(dari_server *server);
 
 /* Listens at an address: "unix:/path", "unix:@name", "shm:name", "shm:/path", "fifo:/path",
- * "pipe:IN,OUT" (pipe.h), "mq:name", "tcp://host[:port]", "udp://host[:port]". Port 0 lets the
- * system choose. A path gets the mode that options->access says, 0600 from the beginning, and is
- * taken over only where its lock (the path with
- * ".lock") is free: its owner is dead, and so are the children that inherited the lock from it.
+ * "pipe:IN,OUT" (pipe.h), "mq:name", "tcp://host[:port]", "udp://host[:port]": of a host with
+ * several addresses the first that can be had. Port 0 lets the system choose. A path gets the mode
+ * that options->access says, 0600 from the beginning, and is taken over only where its lock (the
+ * path with ".lock") is free: its owner is dead, and so are the children that inherited the lock
+ * from it.
  *
  * "shm:name" is a path in $XDG_RUNTIME_DIR/dari, for root in /run/dari: directories that nobody but
  * the user can write to, the last of which is made. DARI_LIMIT: options->shm_ring_size or
@@ -207,11 +208,11 @@ void dari_server_destroy(dari_server *server);
 int dari_server_listen(dari_server *server, const char *address);
 
 /* Listens at a socket that somebody else has made: a listening stream socket of unix:, or of IPv4
- * or IPv6. From then on it is the server's, which closes it; its path is not removed. It becomes
- * non-blocking, for all who share it, and close-on-exec. After an error it is the caller's still.
- * Errors: DARI_INVALID (it is no such socket), DARI_SCHEME (of another family), DARI_IN_USE (the
- * server has it already), DARI_ADDRESS, DARI_ERRNO, DARI_NO_MEMORY; with options->register_all
- * those of registering. */
+ * or IPv6, or one of datagrams of those two, which has an address. From then on it is the server's,
+ * which closes it; its path is not removed. It becomes non-blocking, for all who share it, and
+ * close-on-exec. After an error it is the caller's still. Errors: DARI_INVALID (it is no such
+ * socket), DARI_SCHEME (of another family), DARI_IN_USE (the server has it already), DARI_ADDRESS,
+ * DARI_ERRNO, DARI_NO_MEMORY; with options->register_all those of registering. */
 int dari_server_listen_descriptor(dari_server *server, int descriptor);
 
 /* Listens at the sockets that the process was started with, by systemd's protocol: LISTEN_PID is

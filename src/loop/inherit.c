@@ -17,8 +17,7 @@
 static bool has_descriptor(const dari_server *server, int descriptor)
 {
     for (const di_address *at = server->addresses; at; at = at->next)
-        if (at->listener && !at->listener->ops->connectionless &&
-            at->listener->descriptor == descriptor)
+        if (at->listener && at->listener->descriptor == descriptor)
             return true;
     return false;
 }

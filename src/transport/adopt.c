@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-/* Checks that it is a listening stream socket, and says of which family. */
-static int check(int descriptor, int *ret_family, di_failure *failure)
+/* Checks that it is a socket that listens, or of datagrams, and says which. */
+static int check(int descriptor, int *ret_family, int *ret_type, di_failure *failure)
 {
     static const int names[] = {SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN};
     int values[3];
@@ -21,12 +21,18 @@ static int check(int descriptor, int *ret_family, di_failure *failure)
             return DARI_INVALID;
         }
     }
-    if (values[1] != SOCK_STREAM)
-        return di_fail(failure, DARI_INVALID, "it is no stream socket");
-    if (!values[2])
+    if (values[1] != SOCK_STREAM && values[1] != SOCK_DGRAM)
+        return di_fail(failure, DARI_INVALID, "it is no socket of a stream or of datagrams");
+    if (values[1] == SOCK_STREAM && !values[2])
         return di_fail(failure, DARI_INVALID, "the socket does not listen");
     *ret_family = values[0];
+    *ret_type = values[1];
     return 0;
+}
+
+static bool has_type(const di_transport *transport, int type)
+{
+    return type == (transport->port_type ? transport->port_type : SOCK_STREAM);
 }
 
 static int set_flags(int descriptor, di_failure *failure)
@@ -40,17 +46,17 @@ static int set_flags(int descriptor, di_failure *failure)
 
 int di_adopt(int descriptor, di_listener **ret_listener, di_failure *failure)
 {
-    int family = AF_UNSPEC;
+    int family = AF_UNSPEC, type = 0;
     di_listener *listener = NULL;
-    int error = check(descriptor, &family, failure);
+    int error = check(descriptor, &family, &type, failure);
     if (error < 0)
         return error;
     error = DARI_SCHEME;
     for (const di_transport *const *at = di_transports; *at && error == DARI_SCHEME; at++)
-        if ((*at)->adopt)
+        if ((*at)->adopt && has_type(*at, type))
             error = (*at)->adopt(descriptor, family, &listener, failure);
     if (error == DARI_SCHEME)
-        return di_fail(failure, error, "no scheme has sockets of its family");
+        return di_fail(failure, error, "no scheme has such sockets");
     if (error == 0)
         error = set_flags(descriptor, failure);
     if (error == 0)

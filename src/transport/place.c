@@ -6,6 +6,8 @@
 #include <dari/error.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +79,21 @@ void di_place_peer(const char *prefix, const struct sockaddr *address, di_peer *
              host, (unsigned)ntohs(six ? v6->sin6_port : v4->sin_port));
     ret_peer->key[0] = (uint8_t)address->sa_family;
     memcpy(ret_peer->key + 1, bytes, six ? 16 : 4);
+}
+
+int di_place_of_socket(int descriptor, int family, di_place *ret_place,
+                       di_socket_address *ret_address, di_failure *failure)
+{
+    socklen_t size = sizeof *ret_address;
+    if (family != AF_INET && family != AF_INET6)
+        return DARI_SCHEME;
+    *ret_place = (di_place){.bracketed = family == AF_INET6};
+    if (getsockname(descriptor, &ret_address->any, &size) < 0)
+        return di_fail_system(failure, errno, NULL);
+    if (getnameinfo(&ret_address->any, size, ret_place->host, sizeof ret_place->host, NULL, 0,
+                    NI_NUMERICHOST))
+        return DARI_ADDRESS;
+    return 0;
 }
 
 unsigned di_bound_port(int descriptor)

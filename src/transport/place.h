@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "transport/transport.h"
+#include "transport/universal.h"
 
 /* The longest host name (RFC 1035 allows 255 bytes), with its terminator. */
 #define DI_HOST_SIZE 256
@@ -25,6 +26,11 @@ struct sockaddr;
 
 /* A peer by its socket address, IPv4 or IPv6: one peer is one host. */
 void di_place_peer(const char *prefix, const struct sockaddr *address, di_peer *ret_peer);
+
+/* Where a socket of that family is bound, as a place without a port. DARI_SCHEME for other families
+ * than IPv4 and IPv6; DARI_ADDRESS, DARI_ERRNO. */
+int di_place_of_socket(int descriptor, int family, di_place *ret_place,
+                       di_socket_address *ret_address, di_failure *failure);
 
 /* The port that a socket is bound to, or 0. */
 unsigned di_bound_port(int descriptor);

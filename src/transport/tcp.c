@@ -251,16 +251,10 @@ static int tcp_listen(const char *rest, di_listener **ret_listener, di_failure *
 
 static int tcp_adopt(int descriptor, int family, di_listener **ret_listener, di_failure *failure)
 {
-    di_place place = {.bracketed = family == AF_INET6};
+    di_place place;
     di_socket_address address;
-    socklen_t size = sizeof address;
-    if (family != AF_INET && family != AF_INET6)
-        return DARI_SCHEME;
-    if (getsockname(descriptor, &address.any, &size) < 0)
-        return di_fail_system(failure, errno, NULL);
-    if (getnameinfo(&address.any, size, place.host, sizeof place.host, NULL, 0, NI_NUMERICHOST))
-        return DARI_ADDRESS;
-    return make_listener(descriptor, &place, ret_listener);
+    int error = di_place_of_socket(descriptor, family, &place, &address, failure);
+    return error < 0 ? error : make_listener(descriptor, &place, ret_listener);
 }
 
 const di_transport di_tcp_transport = {

@@ -278,9 +278,9 @@ typedef struct di_transport {
     int (*connect)(const char *rest, uint64_t deadline, const di_connect_options *options,
                    di_connection **ret_connection, di_failure *ret_failure);
     int (*listen)(const char *rest, di_listener **ret_listener, di_failure *ret_failure);
-    /* Makes a listener of a listening stream socket of that family, which it owns unless that
-     * fails; adopt.h has the rest. DARI_SCHEME where the scheme has no such sockets. May be NULL.
-     */
+    /* Makes a listener of a socket of that family, listening or of datagrams (port_type), which it
+     * owns unless that fails; adopt.h has the rest. DARI_SCHEME where the scheme has no such
+     * sockets. May be NULL. */
     int (*adopt)(int descriptor, int family, di_listener **ret_listener, di_failure *ret_failure);
 } di_transport;
 

@@ -18,6 +18,7 @@
 #include <dari/error.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -421,11 +422,13 @@ static int udp_connect(const char *rest, uint64_t deadline, const di_connect_opt
     return error < 0 ? error : make_connection(descriptor, false, ret_connection);
 }
 
-/* Hands out the one connection that there is. */
+/* Hands out the one connection that there is. A socket that was made elsewhere is the listener's,
+ * and the connection has a duplicate. */
 typedef struct udp_listener {
     di_listener head;
     di_connection *connection; /* NULL once it was handed out */
     di_text address;
+    bool adopted;
 } udp_listener;
 
 static int udp_accept(di_listener *base, di_connection **ret_connection)
@@ -448,6 +451,8 @@ static void udp_close_listener(di_listener *base)
     udp_listener *listener = (udp_listener *)base;
     if (listener->connection)
         udp_close(listener->connection);
+    if (listener->adopted && base->descriptor >= 0)
+        close(base->descriptor);
     di_text_free(&listener->address);
     free(listener);
 }
@@ -537,9 +542,48 @@ static int udp_listen(const char *rest, di_listener **ret_listener, di_failure *
     return error < 0 ? error : make_listener(descriptor, anywhere, &place, ret_listener);
 }
 
+/* Checks that a socket has an address, and no peer of its own. */
+static int check_given(int descriptor, di_failure *failure)
+{
+    di_socket_address peer;
+    socklen_t size = sizeof peer;
+    if (di_bound_port(descriptor) == 0)
+        return di_fail(failure, DARI_INVALID, "the socket has no address");
+    if (getpeername(descriptor, &peer.any, &size) == 0)
+        return di_fail(failure, DARI_INVALID, "the socket has a peer of its own");
+    return 0;
+}
+
+static int udp_adopt(int descriptor, int family, di_listener **ret_listener, di_failure *failure)
+{
+    di_place place;
+    di_socket_address address;
+    int error = di_place_of_socket(descriptor, family, &place, &address, failure);
+    if (error == 0)
+        error = check_given(descriptor, failure);
+    if (error < 0)
+        return error;
+    bool anywhere = is_anywhere(&address.any);
+    int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return di_fail_system(failure, errno, NULL);
+    if (anywhere && ask_for_destinations(own, family == AF_INET6) < 0) {
+        error = di_fail_system(failure, errno, NULL);
+        close(own);
+        return error;
+    }
+    error = make_listener(own, anywhere, &place, ret_listener);
+    if (error < 0)
+        return error;
+    (*ret_listener)->descriptor = descriptor;
+    ((udp_listener *)*ret_listener)->adopted = true;
+    return 0;
+}
+
 const di_transport di_udp_transport = {
     .prefix = "udp://",
     .port_type = SOCK_DGRAM,
     .connect = udp_connect,
     .listen = udp_listen,
+    .adopt = udp_adopt,
 };

@@ -144,6 +144,35 @@ static void an_ipv6_socket(void **state)
     serve_given(listen_tcp6(), "tcp://[::1]:");
 }
 
+static int bind_udp4(uint32_t host)
+{
+    socket_name name = {.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(host)}};
+    return make_socket(&name, sizeof name.v4, SOCK_DGRAM);
+}
+
+static void a_udp_socket(void **state)
+{
+    (void)state;
+    serve_given(bind_udp4(INADDR_LOOPBACK), "udp://127.0.0.1:");
+}
+
+/* The answer comes from where the call went to. */
+static void a_udp_socket_of_all_addresses(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    char address[64];
+    int descriptor = bind_udp4(INADDR_ANY);
+    assert_int_equal(dari_server_listen_descriptor(server, descriptor), 0);
+    assert_int_equal(dari_server_listen_descriptor(server, descriptor), DARI_IN_USE);
+    assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+    const char *port = strrchr(dari_server_address(server, 0), ':');
+    snprintf(address, sizeof address, "udp://127.0.0.2%s", port);
+    call_at(address);
+    dari_server_stop(server);
+    pthread_join(thread, NULL);
+}
+
 static void an_abstract_socket(void **state)
 {
     (void)state;
@@ -200,10 +229,13 @@ static void what_is_no_listening_socket(void **state)
 {
     (void)state;
     socket_name name = {.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)}};
-    int ends[2], datagrams = make_socket(&name, sizeof name.v4, SOCK_DGRAM),
+    int ends[2], connected = bind_udp4(INADDR_LOOPBACK), unbound = socket(AF_INET, SOCK_DGRAM, 0),
                  bound = make_socket(&name, sizeof name.v4, SOCK_STREAM);
     is_refused(-1, DARI_INVALID, "it is no socket (Bad file descriptor)");
-    is_refused(datagrams, DARI_INVALID, "it is no stream socket");
+    name.v4.sin_port = htons(9);
+    assert_int_equal(connect(connected, (struct sockaddr *)&name.v4, sizeof name.v4), 0);
+    is_refused(connected, DARI_INVALID, "the socket has a peer of its own");
+    is_refused(unbound, DARI_INVALID, "the socket has no address");
     is_refused(bound, DARI_INVALID, "the socket does not listen");
     assert_int_equal(pipe(ends), 0);
     is_refused(ends[0], DARI_INVALID, "it is no socket (Socket operation on non-socket)");
@@ -213,8 +245,17 @@ static void what_is_no_listening_socket(void **state)
     is_refused(ends[0], DARI_INVALID, "the socket does not listen");
     close(ends[0]);
     close(ends[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    is_refused(ends[0], DARI_SCHEME, "no scheme has such sockets");
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    is_refused(ends[0], DARI_INVALID, "it is no socket of a stream or of datagrams");
+    close(ends[0]);
+    close(ends[1]);
     close(bound);
-    close(datagrams);
+    close(unbound);
+    close(connected);
 }
 
 static void a_name_that_no_address_can_tell(void **state)
@@ -243,13 +284,15 @@ static void one_that_cannot_be_registered_stays_the_callers(void **state)
     (void)state;
     dari_server *registers;
     dari_server_options options = {.register_all = true, .rpcbind = "unix:@dari-nobody-at-all"};
-    int descriptor = listen_tcp4();
-    assert_int_equal(dari_server_create(&options, &registers), 0);
-    assert_int_equal(echo_1_serve(registers, &echo_handlers, &fixture), 0);
-    assert_int_equal(dari_server_listen_descriptor(registers, descriptor), DARI_REFUSED);
-    dari_server_destroy(registers);
-    assert_true(is_open(descriptor));
-    close(descriptor);
+    int descriptors[] = {listen_tcp4(), bind_udp4(INADDR_LOOPBACK)};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(dari_server_create(&options, &registers), 0);
+        assert_int_equal(echo_1_serve(registers, &echo_handlers, &fixture), 0);
+        assert_int_equal(dari_server_listen_descriptor(registers, descriptors[i]), DARI_REFUSED);
+        dari_server_destroy(registers);
+        assert_true(is_open(descriptors[i]));
+        close(descriptors[i]);
+    }
 }
 
 /* Sets the environment of the protocol: NULL leaves a variable out. */
@@ -416,11 +459,10 @@ static void a_server_started_with_another_socket_too(void **state)
     (void)state;
     manager started;
     char line[160];
-    socket_name name = {.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)}};
-    int descriptors[2] = {listen_tcp4(), make_socket(&name, sizeof name.v4, SOCK_DGRAM)};
+    int descriptors[2] = {listen_tcp4(), socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     bool can = start(&started, descriptors, 2, line);
     if (can) {
-        assert_string_equal(line, "-2 descriptor 4: listen: it is no stream socket\n");
+        assert_string_equal(line, "-2 descriptor 4: listen: the socket has no address\n");
         end(&started);
     }
     close(descriptors[0]);
@@ -436,6 +478,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(a_tcp_socket),
         CASE(an_ipv6_socket),
+        CASE(a_udp_socket),
+        CASE(a_udp_socket_of_all_addresses),
         CASE(an_abstract_socket),
         CASE(a_path_stays_where_it_is),
         CASE(a_path_that_fills_its_room),
