@@ -160,10 +160,11 @@ typedef struct dari_client_options {
  * unless RLIMIT_MSGQUEUE is raised. How much a client may send it learns by what it receives: one
  * that never waits nor dispatches stands still after 32 KiB.
  *
- * Over udp:// a message has at most 65,507 bytes, nobody is asked before the first call, and a call
- * gets DARI_REFUSED where the other host says that nobody listens. Only an error of the socket
- * itself counts as a lost connection. A call that was sent again may have run, whatever the server
- * answers: that is about one copy.
+ * Of a host with several addresses each is tried in turn, within the deadline, until one connects.
+ * Over udp:// nobody is asked before the first call, so that is the first one to which there is a
+ * way, and a call gets DARI_REFUSED where it says that nobody listens. There a message has at most
+ * 65,507 bytes, and only an error of the socket itself counts as a lost connection. A call that was
+ * sent again may have run, whatever the server answers: that is about one copy.
  *
  * Over fifo: the client makes two FIFOs beside the server's, mode 0600, so that the server has to
  * be of the same user, or root's, and the client to have the right to make files there: otherwise
