@@ -178,14 +178,13 @@ void di_server_close_listeners(dari_server *server)
 
 bool di_server_is_exhausted(const dari_server *server)
 {
-    bool listens = false;
+    bool spent = false;
     for (const di_address *address = server->addresses; address; address = address->next) {
-        const di_listener *listener = address->listener;
-        if (listener && (!listener->ops->is_over || !listener->ops->is_over(listener)))
+        if (address->listener)
             return false;
-        listens |= listener != NULL;
+        spent |= address->spent;
     }
-    return listens;
+    return spent;
 }
 
 /* Accepting has failed: not again for a while. */
@@ -349,6 +348,18 @@ static bool may_accept(const dari_server *server, const di_address *address)
            (address->listener->ops->shared || server->connections < server->connections_max);
 }
 
+/* A listener that has no more to hand out costs nothing from then on. */
+static void end_spent(dari_server *server, di_address *address)
+{
+    di_listener *listener = address->listener;
+    if (!listener->ops->is_over || !listener->ops->is_over(listener))
+        return;
+    watch_listener(server, address, EPOLL_CTL_DEL);
+    listener->ops->close(listener);
+    address->listener = NULL;
+    address->spent = true;
+}
+
 void di_server_accept(dari_server *server, di_address *address)
 {
     for (int i = 0; i < DI_ACCEPTS_PER_TURN && may_accept(server, address); i++) {
@@ -368,7 +379,9 @@ void di_server_accept(dari_server *server, di_address *address)
         if (result < 0) {
             pause_accepting(server, address, result, errno);
             rest_listener(server, address);
-            return;
         }
+        end_spent(server, address);
+        if (result < 0)
+            return;
     }
 }

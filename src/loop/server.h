@@ -76,6 +76,7 @@ typedef struct di_address {
     di_listener *listener; /* NULL: no longer listened at */
     struct di_address *next;
     bool rests;  /* it is shared and not watched, until a pause in accepting ends */
+    bool spent;  /* it had one connection, which it has handed out */
     char text[]; /* as a client writes it */
 } di_address;
 
@@ -331,7 +332,7 @@ void di_server_update_accepting(dari_server *server);
 /* Listens no more; what connections that are there have of a listener stays. */
 void di_server_retire_listeners(dari_server *server);
 void di_server_close_listeners(dari_server *server);
-/* Whether it listens, and no address will bring a connection any more. */
+/* Whether all its addresses were of one connection, which has come. */
 bool di_server_is_exhausted(const dari_server *server);
 
 /* Sessions into whose memory peers write without the kernel's knowing: the loop looks at them while

@@ -96,14 +96,17 @@ static int mq_flush(di_connection *connection)
 }
 
 /* Tells a client that waits for a grant, if there is enough of it. Where its queue is full, it will
- * ask again. */
+ * ask again; a client that cannot be told is not left waiting. */
 static void grant(mq_connection *self)
 {
     di_mq_head head = make_head(self, DI_MQ_GRANT, 0);
     if (!self->wanting || !self->accepted ||
         head.granted < atomic_load(&self->told) + DI_MQ_WINDOW / 2)
         return;
-    if (di_mq_send(&self->replies, &head, NULL, 0, 0) <= 0)
+    int result = di_mq_send(&self->replies, &head, NULL, 0, 0);
+    if (result < 0)
+        self->broken = result;
+    if (result <= 0)
         return;
     self->wanting = false;
     note_told(self, head.granted);

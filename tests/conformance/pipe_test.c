@@ -3,6 +3,8 @@
  * Every kernel is met: the stand-ins for preadv2 and pwritev2 refuse what old ones have not. */
 #include "conformance/harness.h"
 
+#include "loop/server.h"
+
 #include "transport/pipe_end.h"
 
 #include <errno.h>
@@ -446,6 +448,35 @@ static void other_addresses_keep_a_server(void **state)
     dari_server_destroy(server);
 }
 
+/* And a pair costs it no descriptor once its connection is over. */
+static void pairs_of_a_server_that_goes_on(void **state)
+{
+    (void)state;
+    dari_server *server = NULL;
+    unsigned before = 0;
+    char address[64];
+    snprintf(address, sizeof address, "unix:@dari-pipe-test-%d", getpid());
+    assert_int_equal(dari_server_create(NULL, &server), 0);
+    assert_int_equal(dari_server_listen(server, address), 0);
+    for (int i = 0; i < 4; i++) {
+        dari_pipes pipes;
+        dari_client *client = NULL;
+        assert_int_equal(dari_pipe_pair(&pipes), 0);
+        assert_int_equal(dari_server_listen(server, pipes.server), 0);
+        assert_int_equal(dari_connect(pipes.client, NULL, &client), 0);
+        while (!server->sessions)
+            assert_true(dari_server_dispatch(server) >= 0);
+        dari_client_close(client);
+        while (server->sessions)
+            assert_true(dari_server_dispatch(server) >= 0);
+        if (i == 0)
+            before = count_descriptors();
+        assert_int_equal(count_descriptors(), before);
+    }
+    assert_int_equal(dari_server_finished(server), 0);
+    dari_server_destroy(server);
+}
+
 #define CASE(name) cmocka_unit_test_teardown(name, end)
 
 int main(void)
@@ -461,6 +492,7 @@ int main(void)
         CASE(a_peer_that_reads_no_more),
         CASE(a_lost_pipe_stays_lost),
         CASE(other_addresses_keep_a_server),
+        CASE(pairs_of_a_server_that_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
