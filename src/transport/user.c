@@ -48,7 +48,7 @@ static bool is_nobody(uint32_t told, const char *map_path, const char *nobody_pa
         return false;
     bool known = read_text(nobody_path, text, sizeof text);
     if (told != (known ? strtoul(text, NULL, 10) : NOBODY))
-        return read_text(map_path, text, sizeof text) ? count_mapped(text) < NUMBERS : !known;
+        return false;
     return read_text(map_path, text, sizeof text) ? count_mapped(text) < NUMBERS : !known;
 }
 

@@ -542,23 +542,23 @@ static void a_file_in_the_place_of_a_fifo(void **state)
     }
 }
 
-/* The child enters a namespace that knows one user and one group, which have the number of nobody
+/* The child enters a namespace that knows one user and one group, which have the number `inside`
  * there and are GUEST and CLUB outside. Returns whether it may. */
-static bool enter_namespace(int told_by_parent, int tell_parent)
+static bool enter_namespace(unsigned inside, int told_by_parent, int tell_parent)
 {
     char byte = 0;
     if (unshare(CLONE_NEWUSER) < 0)
         return false;
     return write(tell_parent, &byte, 1) == 1 && read(told_by_parent, &byte, 1) == 1 &&
-           setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-           setresuid(NOBODY, NOBODY, NOBODY) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+           setgroups(0, NULL) == 0 && setresgid(inside, inside, inside) == 0 &&
+           setresuid(inside, inside, inside) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
 }
 
-static void write_map(pid_t pid, const char *name, unsigned outside)
+static void write_map(pid_t pid, const char *name, unsigned inside, unsigned outside)
 {
     char path[64], map[64];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    int length = snprintf(map, sizeof map, "%u %u 1\n", (unsigned)NOBODY, outside);
+    int length = snprintf(map, sizeof map, "%u %u 1\n", inside, outside);
     int file = open(path, O_WRONLY);
     assert_true(file >= 0);
     assert_int_equal(write(file, map, (size_t)length), length);
@@ -568,7 +568,7 @@ static void write_map(pid_t pid, const char *name, unsigned outside)
 /* Runs `run` in a child in such a namespace; `signal_end` is for it to write to. Returns the child,
  * or -1 where there are no namespaces. */
 static pid_t start_in_namespace(void (*run)(const test_fixture *fixture, int signal_end),
-                                const test_fixture *fixture, int *ret_ready)
+                                const test_fixture *fixture, unsigned inside, int *ret_ready)
 {
     int to_child[2], from_child[2];
     char byte = 0;
@@ -578,15 +578,15 @@ static pid_t start_in_namespace(void (*run)(const test_fixture *fixture, int sig
     assert_true(pid >= 0);
     if (pid == 0) {
         close(from_child[0]);
-        if (enter_namespace(to_child[0], from_child[1]))
+        if (enter_namespace(inside, to_child[0], from_child[1]))
             run(fixture, from_child[1]);
         _exit(125);
     }
     close(from_child[1]);
     bool may = read(from_child[0], &byte, 1) == 1;
     if (may) {
-        write_map(pid, "uid_map", GUEST);
-        write_map(pid, "gid_map", CLUB);
+        write_map(pid, "uid_map", inside, GUEST);
+        write_map(pid, "gid_map", inside, CLUB);
         assert_int_equal(write(to_child[1], &byte, 1), 1);
     } else {
         waitpid(pid, NULL, 0);
@@ -619,7 +619,7 @@ static void a_server_of_an_unknown_user(void **state)
         begin(&fixture, addressed[i]);
         fixture.options.access.all = true;
         fixture_serve(&fixture);
-        pid_t pid = start_in_namespace(connect_there, &fixture, &signal_end);
+        pid_t pid = start_in_namespace(connect_there, &fixture, NOBODY, &signal_end);
         close(signal_end);
         if (pid > 0) {
             assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -630,6 +630,27 @@ static void a_server_of_an_unknown_user(void **state)
         if (pid < 0)
             skip();
     }
+}
+
+/* Whom the namespace knows is himself, whoever else is unknown. */
+static void a_server_of_a_known_user(void **state)
+{
+    test_fixture fixture;
+    int status, signal_end;
+    (void)state;
+    need_root();
+    begin(&fixture, "unix_abstract");
+    pid_t server = serve_as_guest(&fixture);
+    pid_t pid = start_in_namespace(connect_there, &fixture, STRANGER, &signal_end);
+    close(signal_end);
+    if (pid > 0) {
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    end_of_guest(&fixture, server);
+    if (pid < 0)
+        skip();
 }
 
 static void serve_there(const test_fixture *fixture, int signal_end)
@@ -655,7 +676,7 @@ static void a_client_of_an_unknown_user(void **state)
     (void)state;
     need_root();
     begin(&fixture, "unix_abstract");
-    pid_t pid = start_in_namespace(serve_there, &fixture, &signal_end);
+    pid_t pid = start_in_namespace(serve_there, &fixture, NOBODY, &signal_end);
     if (pid > 0) {
         assert_int_equal(read(signal_end, &byte, 1), 1);
         int error = call_as(&fixture, &stranger, GUEST);
@@ -724,6 +745,7 @@ int main(void)
         cmocka_unit_test(servers_of_another_user_by_a_group),
         cmocka_unit_test(a_server_for_all_that_cannot_answer),
         cmocka_unit_test(a_server_of_an_unknown_user),
+        cmocka_unit_test(a_server_of_a_known_user),
         cmocka_unit_test(a_client_of_an_unknown_user),
     };
     use_queues_of_ones_own();
