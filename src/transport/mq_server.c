@@ -459,6 +459,8 @@ void di_mq_take(mq_connection *self, const di_mq_head *head, const uint8_t *byte
     if (head->kind == DI_MQ_WANT) {
         self->wanting = true;
         grant(self);
+        if (self->broken)
+            di_mq_tell(self);
         return;
     }
     bool is_bye = head->kind == DI_MQ_BYE && size == 0;
