@@ -542,11 +542,17 @@ static int udp_listen(const char *rest, di_listener **ret_listener, di_failure *
     return error < 0 ? error : make_listener(descriptor, anywhere, &place, ret_listener);
 }
 
-/* Checks that a socket has an address, and no peer of its own. */
+/* Checks that a socket is of UDP, and has an address and no peer of its own. */
 static int check_given(int descriptor, di_failure *failure)
 {
     di_socket_address peer;
-    socklen_t size = sizeof peer;
+    int protocol;
+    socklen_t size = sizeof protocol;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0)
+        return di_fail_system(failure, errno, NULL);
+    if (protocol != IPPROTO_UDP)
+        return di_fail(failure, DARI_INVALID, "it is no socket of UDP");
+    size = sizeof peer;
     if (di_bound_port(descriptor) == 0)
         return di_fail(failure, DARI_INVALID, "the socket has no address");
     if (getpeername(descriptor, &peer.any, &size) == 0)
