@@ -102,8 +102,9 @@ typedef void dari_log(void *user, int error, const char *text);
  * up.
  *
  * In a user namespace that does not map every user, the kernel shows those it does not map as one
- * number, 65534 by default. There that number is taken for nobody: not for the server's own user,
- * and not for one that is named; and the group of that number has no members.
+ * number, 65534 by default. There, and where no /proc tells, that number is taken for nobody: not
+ * for the server's own user, and not for one that is named; and the group of that number has no
+ * members. Clients take the users of servers in the same way.
  */
 typedef struct dari_access {
     const char *group;     /* the members of a group: its name or its number; NULL: none */

@@ -438,6 +438,8 @@ static int udp_accept(di_listener *base, di_connection **ret_connection)
         return DI_BLOCKED;
     *ret_connection = listener->connection;
     listener->connection = NULL;
+    if (!listener->adopted)
+        base->descriptor = -1; /* the connection's, which may close it */
     return DI_MOVED;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Who a number of the kernel's is: of the owner of a file, or of a peer's process. A user whom this
  * namespace of users does not know is told as the number of nobody, which a user of this namespace
- * may have as well. So that number is nobody's where there may be such users. Any thread. */
+ * may have as well. So that number is nobody's where there may be such users, or /proc does not
+ * tell whether there are. Any thread. */
 #ifndef DI_TRANSPORT_USER_H
 #define DI_TRANSPORT_USER_H
 

@@ -629,14 +629,3 @@ uint8_t *raw_reply(uint8_t *at, uint32_t xid)
         dari_put_u32(at + 4 * i, words[i]);
     return at + sizeof words;
 }
-
-unsigned count_descriptors(void)
-{
-    unsigned count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}

@@ -5,6 +5,7 @@
 #define DARI_TEST_HARNESS_H
 
 #include "echo.h"
+#include "support/descriptors.h"
 #include "transport/transport.h"
 
 #include <dari/pipe.h>
@@ -142,9 +143,6 @@ uint8_t *raw_call(uint8_t *at, uint32_t xid, uint32_t program, uint32_t version,
                   uint32_t procedure);
 /* Writes the header of a successful reply, and returns its end. */
 uint8_t *raw_reply(uint8_t *at, uint32_t xid);
-
-/* Descriptors that this process has open. */
-unsigned count_descriptors(void);
 
 extern const echo_1_handlers echo_handlers;
 

@@ -604,6 +604,19 @@ static void a_client_leaves_before_its_replies(void **state)
     await_connections(fixture, 0);
 }
 
+/* Nor where it has said that it leaves, and keeps its queue. */
+static void a_client_stays_behind_its_bye(void **state)
+{
+    test_fixture *fixture = *state;
+    fixture_listen(fixture);
+    di_connection *peer = ask_for_much(fixture);
+    assert_non_null(peer);
+    await_full_replies(fixture);
+    peer->ops->shut(peer);
+    await_connections(fixture, 0);
+    raw_close(peer);
+}
+
 /* A child of this process, which has inherited all that there is and stays until `hold` closes. */
 static pid_t fork_and_hold(void)
 {
@@ -1114,6 +1127,7 @@ int main(void)
         CASE(a_client_that_dies_before_it_is_accepted),
         CASE(a_client_that_sends_much_and_dies_before_it_is_accepted),
         CASE(a_client_leaves_before_its_replies),
+        CASE(a_client_stays_behind_its_bye),
         CASE(a_client_leaves_without_a_word),
         CASE(a_client_with_a_child_leaves_without_a_word),
         CASE(a_client_dies_before_its_replies),

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "loop/server.h"
+#include "support/descriptors.h"
 
 #include <dari/dari.h>
 

@@ -10,6 +10,7 @@
 #include "kill/process.h"
 
 #include "base/clock.h"
+#include "support/descriptors.h"
 
 #include <dari/dari.h>
 
@@ -239,23 +240,15 @@ static void call(side *self, dari_client *client)
     }
 }
 
-static void connect_and_call(side *self, const char *address)
+/* To an address, or to a program with these arguments. */
+static void connect_and_call(side *self, const char *address, char *const arguments[])
 {
     dari_call about = {0};
     dari_client_options options = options_with(&about);
     dari_client *client = NULL;
-    if (dari_connect(address, &options, &client) < 0)
-        give_up("%s", dari_call_message(&about));
-    call(self, client);
-    dari_client_close(client);
-}
-
-static void start_program_and_call(side *self, char *const arguments[])
-{
-    dari_call about = {0};
-    dari_client_options options = options_with(&about);
-    dari_client *client = NULL;
-    if (dari_connect_program(arguments, &options, &client) < 0)
+    int error = arguments ? dari_connect_program(arguments, &options, &client)
+                          : dari_connect(address, &options, &client);
+    if (error < 0)
         give_up("%s", dari_call_message(&about));
     call(self, client);
     dari_client_close(client);
@@ -280,7 +273,7 @@ static pid_t fork_doomed(dari_pipes *pipes, enum dari_pipe_side which, const dea
     if (which == DARI_PIPE_SERVER)
         serve(&self, pipes->server);
     else
-        connect_and_call(&self, pipes->client);
+        connect_and_call(&self, pipes->client, NULL);
     _exit(1);
 }
 
@@ -298,7 +291,7 @@ static void pair_without_server(const death *how)
     dari_pipes pipes;
     pid_t server = fork_doomed(&pipes, DARI_PIPE_SERVER, how);
     side self = begin_side(NULL);
-    connect_and_call(&self, pipes.client);
+    connect_and_call(&self, pipes.client, NULL);
     see_death(&self);
     expect_killed(server);
 }
@@ -320,7 +313,7 @@ static void pair_without_program(const death *how)
     snprintf(moment, sizeof moment, "%ld", how->after_ns);
     char *const arguments[] = {self_path, "program", moment, how->from_call ? "1" : "0", NULL};
     side self = begin_side(NULL);
-    start_program_and_call(&self, arguments);
+    connect_and_call(&self, NULL, arguments);
     see_death(&self);
     atomic_fetch_add(&sums->kills, 1);
 }
@@ -332,7 +325,7 @@ static void program_without_client(const death *how)
     pid_t client = fork_child();
     if (client == 0) {
         side self = begin_side(how);
-        start_program_and_call(&self, arguments);
+        connect_and_call(&self, NULL, arguments);
         _exit(1);
     }
     expect_killed(client);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "kill/process.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +17,4 @@ pid_t fork_child(void)
     for (size_t i = 0; pid == 0 && i < sizeof faults / sizeof *faults; i++)
         signal(faults[i], SIG_DFL);
     return pid;
-}
-
-unsigned count_descriptors(void)
-{
-    unsigned count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    while (directory && readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
 }

@@ -17,7 +17,6 @@ typedef struct soak_usage {
     size_t memory;
 } soak_usage;
 
-unsigned soak_descriptors(void);
 soak_usage soak_usage_now(void);
 /* Complains where the process holds more than before. */
 void soak_check_usage(ledger *book, const soak_usage *before, const char *who);

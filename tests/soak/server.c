@@ -7,6 +7,7 @@
 #include "soak/process.h"
 
 #include "soak.h"
+#include "support/descriptors.h"
 
 #include <dari/dari.h>
 
@@ -82,7 +83,7 @@ static int echo(dari_request *request, const parcel *arg, parcel *ret)
 static int descriptors(dari_request *request, uint32_t *ret)
 {
     const house *self = dari_request_user(request);
-    *ret = soak_descriptors() - self->descriptors;
+    *ret = count_descriptors() - self->descriptors;
     return 0;
 }
 

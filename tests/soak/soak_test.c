@@ -9,11 +9,11 @@
 #include "soak/process.h"
 
 #include "soak.h"
+#include "support/descriptors.h"
 #include "support/queues.h"
 
 #include <dari/dari.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -61,19 +61,9 @@ static struct soak {
     ledger_sums sums;
 } soak;
 
-unsigned soak_descriptors(void)
-{
-    unsigned count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    while (directory && readdir(directory))
-        count++;
-    closedir(directory);
-    return count;
-}
-
 soak_usage soak_usage_now(void)
 {
-    return (soak_usage){soak_descriptors(), mallinfo2().uordblks};
+    return (soak_usage){count_descriptors(), mallinfo2().uordblks};
 }
 
 void soak_check_usage(ledger *book, const soak_usage *before, const char *who)
