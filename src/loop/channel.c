@@ -65,6 +65,13 @@ int di_channel_receive(di_channel *channel)
     return channel->connection->ops->receive(channel->connection, channel->want);
 }
 
+int di_channel_receive_patiently(di_channel *channel)
+{
+    di_channel_done(channel);
+    channel->more = true;
+    return channel->connection->ops->receive_patiently(channel->connection, channel->want);
+}
+
 /* A transport that keeps boundaries shows one message at a time. */
 static int next_whole(di_channel *channel, di_message *ret_message)
 {

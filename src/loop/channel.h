@@ -155,6 +155,9 @@ static inline uint64_t di_channel_sent(const di_channel *channel)
 /* Receives what has arrived: DI_MOVED, DI_BLOCKED or an error. No message is shown any more. */
 int di_channel_receive(di_channel *channel);
 
+/* The same, but waits for something, as receive_patiently of transport.h does. */
+int di_channel_receive_patiently(di_channel *channel);
+
 /* Bytes that have arrived and are not done with. */
 static inline size_t di_channel_arrived(const di_channel *channel)
 {

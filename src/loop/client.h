@@ -3,10 +3,10 @@
  * receives), flight.c (calls that nobody waits for), progress.c (the loop in which they end) and
  * reconnect.c (what follows on the end of its connection).
  *
- * Threads: `lock` guards everything below it. Two things are done without it, each by the one
- * thread that has announced it: writing an argument into the lent room (`writing`), and decoding a
- * result where it lies in the connection's memory (`held`). Nobody sends during the first, nobody
- * receives during the second. */
+ * Threads: `lock` guards everything below it. Three things are done without it, each by the one
+ * thread that has announced it: writing an argument into the lent room (`writing`), decoding a
+ * result where it lies in the connection's memory (`held`), and waiting for what is received
+ * (`receiving`). Nobody sends during the first, nobody else receives during the others. */
 #ifndef DI_LOOP_CLIENT_H
 #define DI_LOOP_CLIENT_H
 
@@ -67,7 +67,7 @@ typedef struct di_client_loop {
     int wake;        /* an eventfd in it */
     bool rung;       /* wake is readable */
     bool wants_room; /* the connection is watched for room to send, too */
-    bool rests;      /* it is not watched at all until the reply that is held is let go */
+    bool rests;      /* it is not watched at all until nobody holds a reply, or waits by receiving */
     bool armed;      /* a thread of the user's has been told how long it may sleep */
     pthread_t armed_by;
     bool waiting; /* a thread sleeps in dari_client_wait, on the descriptor */
@@ -106,6 +106,8 @@ struct dari_client {
     di_waiter *asleep;   /* threads that wait to be woken */
     di_waiter *receiver; /* the thread that waits for the descriptor to receive */
     bool receiver_sends; /* and to send what is left */
+    bool receiving;      /* or it waits by receiving; then, what sending met meanwhile: */
+    int send_error, send_cause; /* the end of the connection, once the receiver is back; or 0 */
     di_spin spin;        /* the receiver's */
     di_waiter *sender;   /* a thread that waits for the descriptor to send only */
     bool writing;        /* a thread writes its argument */
@@ -221,7 +223,7 @@ int di_loop_attach(dari_client *client);
 void di_loop_detach(dari_client *client);
 /* Whether what is left to be sent waits for room. Returns 0 or DARI_ERRNO. */
 int di_loop_want_room(dari_client *client, bool wants);
-/* The reply that was held is let go: what has come behind it can be received. */
+/* Nobody holds a reply any more, or waits by receiving: the loop can receive. */
 void di_loop_resume(dari_client *client);
 /* Something is ready for the thread that sleeps in the loop, if one does. */
 void di_loop_wake(dari_client *client);

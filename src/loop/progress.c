@@ -102,8 +102,9 @@ int di_loop_want_room(dari_client *client, bool wants)
                              (epoll_data_t){.fd = CONNECTION});
 }
 
-/* A thread reads its reply in the connection's memory, and nothing can be received before it is
- * done: what tells of more meanwhile would have the loop turn all the time. */
+/* A thread reads its reply in the connection's memory, or waits by receiving, and nothing else can
+ * be received before it is done: what tells of more meanwhile would have the loop turn all the
+ * time. */
 static void rest(dari_client *client)
 {
     if (client->over || client->broken || client->loop.rests)
@@ -207,8 +208,8 @@ static bool is_armed(const dari_client *client)
 
 static uint64_t time_left(dari_client *client)
 {
-    bool unsent = !client->loop.wants_room && !client->broken && !client->flush_wanted &&
-                  di_channel_unsent(&client->channel) > 0;
+    bool unsent = !client->loop.wants_room && !client->broken && !client->send_error &&
+                  !client->flush_wanted && di_channel_unsent(&client->channel) > 0;
     if (client->flights.landed || unsent || !is_armed(client))
         return 0;
     client->loop.until = di_flights_due(&client->flights);
@@ -247,7 +248,7 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     /* A thread that waits for the descriptor alone would not learn that its reply is there. */
     bool blind = client->receiver && client->receiver->bell < 0;
     if (client->over || client->held || client->broken || blind) {
-        if (client->held)
+        if (client->held || client->receiving)
             rest(client);
         else if (blind) /* its descriptor is this one's too, which tells until it has received */
             yield_to_receiver(client);

@@ -92,9 +92,10 @@ static bool turn_is_free(const dari_client *client, const di_waiter *waiter)
 /* Whether somebody watches for all that can come, or is about to. */
 static bool watched(const dari_client *client)
 {
-    return client->over || client->held ||
-           (client->receiver &&
-            (client->receiver_sends || client->sender || di_channel_unsent(&client->channel) == 0));
+    if (client->over || client->held)
+        return true;
+    return client->receiver && (client->receiver_sends || client->sender || client->send_error ||
+                                di_channel_unsent(&client->channel) == 0);
 }
 
 void di_client_wake_next(dari_client *client)
@@ -218,11 +219,10 @@ static void rouse(dari_client *client, const di_waiter *self)
     di_loop_wake(client);
 }
 
-/* Receives what there is without waiting, and hands it out. Where nothing more can come, something
- * may have been left by a dispatch that ended early. */
-static void receive(dari_client *client, di_waiter *self)
+/* Hands out what receiving has brought, of which `moved` came. Where nothing more can come,
+ * something may have been left by a dispatch that ended early. */
+static void take_in(dari_client *client, di_waiter *self, int moved)
 {
-    int moved = di_channel_receive(&client->channel);
     int cause = moved < 0 ? errno : 0;
     int error = hand_out_all(client, self);
     rouse(client, self);
@@ -232,6 +232,12 @@ static void receive(dari_client *client, di_waiter *self)
         error = moved;
     if (error < 0)
         di_client_break(client, error, cause);
+}
+
+/* Receives what there is without waiting, and hands it out. */
+static void receive(dari_client *client, di_waiter *self)
+{
+    take_in(client, self, di_channel_receive(&client->channel));
 }
 
 void di_client_hand_out(dari_client *client)
@@ -261,10 +267,23 @@ static void receive_rest(dari_client *client)
 }
 
 /* Where sending has failed, replies that came before may still be there; where a thread still reads
- * one, they are handed out once it lets go. */
+ * one, they are handed out once it lets go; where one waits by receiving, once that is over. */
+static void end_sending(dari_client *client, int error, int cause)
+{
+    if (client->receiving) {
+        client->send_error = error;
+        client->send_cause = cause;
+        client->channel.connection->ops->shut(client->channel.connection);
+        return;
+    }
+    if (!client->held)
+        receive_rest(client);
+    di_client_break(client, error, cause);
+}
+
 void di_client_flush(dari_client *client)
 {
-    if (client->broken)
+    if (client->broken || client->send_error)
         return;
     /* What is sent makes the output move, and with it the room that was lent. */
     client->flush_wanted = client->writing;
@@ -277,11 +296,8 @@ void di_client_flush(dari_client *client)
         result = DARI_ERRNO;
         cause = errno;
     }
-    if (result >= 0)
-        return;
-    if (!client->held)
-        receive_rest(client);
-    di_client_break(client, result, cause);
+    if (result < 0)
+        end_sending(client, result, cause);
 }
 
 void di_client_let_go(dari_client *client)
@@ -423,6 +439,39 @@ static void send_rest(dari_client *client)
         di_client_pass_on(client);
 }
 
+/* Whether the waiter may wait by receiving, which nothing but the connection ends: it begins to
+ * wait, and has time enough. */
+static bool may_be_patient(const dari_client *client, const di_waiter *self)
+{
+    uint64_t until = wake_time(self);
+    return client->channel.connection->patient && !self->cancel && self->bell < 0 && self->now &&
+           until > self->now && until - self->now > 2 * DI_PATIENCE_NS;
+}
+
+/* Waits by receiving, and hands out what came. */
+static void receive_patiently(dari_client *client, di_waiter *self)
+{
+    self->now = 0;
+    client->receiving = true;
+    pthread_mutex_unlock(&client->lock);
+    int moved = di_channel_receive_patiently(&client->channel);
+    int cause = errno;
+    pthread_mutex_lock(&client->lock);
+    client->receiving = false;
+    client->receiver = NULL;
+    int error = client->send_error;
+    client->send_error = 0;
+    if (client->broken)
+        return;
+    errno = cause;
+    if (moved != DI_BLOCKED)
+        take_in(client, self, moved);
+    if (error)
+        end_sending(client, error, client->send_cause);
+    if (!client->held)
+        di_loop_resume(client);
+}
+
 /* Watches the descriptor, then moves what can be moved. */
 static void watch(dari_client *client, di_waiter *self)
 {
@@ -432,6 +481,10 @@ static void watch(dari_client *client, di_waiter *self)
         take_bell(client, self);
     client->receiver = self;
     client->receiver_sends = room;
+    if (!room && may_be_patient(client, self)) {
+        receive_patiently(client, self);
+        return;
+    }
     unsigned told =
         poll_for(client, self, room ? DI_WANTS_RECEIVE | DI_WANTS_SEND : DI_WANTS_RECEIVE);
     client->receiver = NULL;

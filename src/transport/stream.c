@@ -2,6 +2,7 @@
 #include "transport/stream.h"
 
 #include "transport/parts.h"
+#include "transport/patience.h"
 
 #include <dari/error.h>
 
@@ -79,38 +80,49 @@ static int stream_flush(di_connection *connection)
     }
 }
 
-/* Receives once into the buffer, which has room. */
-static int receive_once(di_stream *stream)
+/* Receives once into the buffer, which has room; `waits` for something to come. */
+static int receive_once(di_stream *stream, bool waits)
 {
     di_buffer *in = &stream->in.buffer;
     for (;;) {
-        ssize_t got = stream->io->receive(stream, in->data + in->end, di_buffer_room(in));
+        uint8_t *room = in->data + in->end;
+        ssize_t got = waits ? stream->io->receive_patiently(stream, room, di_buffer_room(in))
+                            : stream->io->receive(stream, room, di_buffer_room(in));
         if (got > 0) {
             di_buffer_commit(in, (size_t)got);
             return DI_MOVED;
         }
         if (got == 0)
             return DARI_CLOSED;
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
+        if (errno == EAGAIN || errno == EWOULDBLOCK || (waits && errno == EINTR))
             return DI_BLOCKED;
         if (errno != EINTR)
             return broken(errno);
     }
 }
 
-static int stream_receive(di_connection *connection, size_t want)
+static int receive(di_stream *stream, size_t want, bool waits)
 {
-    di_stream *stream = (di_stream *)connection;
     int error = di_inbound_make_room(&stream->in, want);
     if (error < 0)
         return error;
-    int moved = receive_once(stream);
+    int moved = receive_once(stream, waits);
     if (moved == DI_MOVED)
         return moved;
     int cause = errno;
     di_inbound_rest(&stream->in);
     errno = cause;
     return moved;
+}
+
+static int stream_receive(di_connection *connection, size_t want)
+{
+    return receive((di_stream *)connection, want, false);
+}
+
+static int stream_receive_patiently(di_connection *connection, size_t want)
+{
+    return receive((di_stream *)connection, want, true);
 }
 
 static uint8_t *stream_peek(const di_connection *connection, size_t *ret_size)
@@ -169,6 +181,7 @@ static const di_connection_ops stream_ops = {
     .unsent = stream_unsent,
     .withdraw = stream_withdraw,
     .receive = stream_receive,
+    .receive_patiently = stream_receive_patiently,
     .peek = stream_peek,
     .consume = stream_consume,
     .hold = stream_hold,
@@ -196,6 +209,11 @@ typedef struct socket_stream {
 static ssize_t socket_receive(di_stream *stream, void *bytes, size_t size)
 {
     return recv(di_connection_descriptor(&stream->head), bytes, size, MSG_DONTWAIT);
+}
+
+static ssize_t socket_receive_patiently(di_stream *stream, void *bytes, size_t size)
+{
+    return recv(di_connection_descriptor(&stream->head), bytes, size, 0);
 }
 
 static ssize_t socket_send(di_stream *stream, const void *bytes, size_t size)
@@ -232,6 +250,7 @@ static void socket_free(di_stream *stream)
 
 static const di_stream_io socket_io = {
     .receive = socket_receive,
+    .receive_patiently = socket_receive_patiently,
     .send = socket_send,
     .send_pieces = socket_send_pieces,
     .peer = socket_peer,
@@ -252,6 +271,15 @@ int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_co
     own->owner = getpid();
     *ret_connection = &own->stream.head;
     return 0;
+}
+
+int di_stream_create_patient(int descriptor, di_stream_peer *ask, di_connection **ret_connection)
+{
+    bool patient = di_socket_make_patient(descriptor);
+    int error = di_stream_create(descriptor, ask, ret_connection);
+    if (error == 0)
+        (*ret_connection)->patient = patient;
+    return error;
 }
 
 int di_stream_accept(int listening, int *ret_descriptor)

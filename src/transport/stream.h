@@ -20,6 +20,8 @@ typedef struct di_stream di_stream;
  * Sends of several pieces may change the list. */
 typedef struct di_stream_io {
     ssize_t (*receive)(di_stream *stream, void *bytes, size_t size);
+    /* The same, but waits as transport.h says; or NULL. */
+    ssize_t (*receive_patiently)(di_stream *stream, void *bytes, size_t size);
     ssize_t (*send)(di_stream *stream, const void *bytes, size_t size);
     ssize_t (*send_pieces)(di_stream *stream, struct iovec *pieces, size_t count);
     void (*peer)(const di_stream *stream, di_peer *ret_peer); /* or NULL */
@@ -45,6 +47,9 @@ typedef void di_stream_peer(int descriptor, di_peer *ret_peer);
 /* Makes a connection of a non-blocking stream socket, which it owns from then on; on failure
  * (DARI_NO_MEMORY) the descriptor is closed. */
 int di_stream_create(int descriptor, di_stream_peer *ask, di_connection **ret_connection);
+
+/* The same for the one of a client, which waits by receiving. */
+int di_stream_create_patient(int descriptor, di_stream_peer *ask, di_connection **ret_connection);
 
 /* Accepts a connection of a listening socket: DI_MOVED and a non-blocking close-on-exec descriptor,
  * DI_BLOCKED, or DARI_ERRNO. Connections that died in the queue are passed over. */

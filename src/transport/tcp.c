@@ -143,7 +143,7 @@ static int tcp_connect(const char *rest, uint64_t deadline, const di_connect_opt
         return error;
     error = connect_any(addresses, deadline, options ? options : &plain, &descriptor, failure);
     freeaddrinfo(addresses);
-    return error < 0 ? error : di_stream_create(descriptor, tcp_peer, ret_connection);
+    return error < 0 ? error : di_stream_create_patient(descriptor, tcp_peer, ret_connection);
 }
 
 /* Small messages go out at once: each is a call or a reply that somebody waits for. */

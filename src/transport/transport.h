@@ -71,6 +71,9 @@ typedef struct di_peer {
     uint32_t uid, gid;
 } di_peer;
 
+/* How long receive_patiently waits, less than the system's timers may be late by. */
+#define DI_PATIENCE_NS UINT64_C(100000000)
+
 /* A descriptor that tells when a connection can go on. Its events are those of poll, and of epoll,
  * which has the same. */
 typedef struct di_watch {
@@ -112,6 +115,10 @@ typedef struct di_connection_ops {
     /* `want`: bytes beyond which peek need not grow at once, at least 1: room is made for that
      * many. */
     int (*receive)(di_connection *connection, size_t want);
+    /* The same, but where nothing is there, waits up to DI_PATIENCE_NS for something, or until a
+     * signal is caught: then DI_BLOCKED. Meanwhile another thread may send, and shut ends the wait.
+     * For connections with head.patient. */
+    int (*receive_patiently)(di_connection *connection, size_t want);
     uint8_t *(*peek)(const di_connection *connection, size_t *ret_size);
     void (*consume)(di_connection *connection, size_t size);
     /* Keeps what peek shows where it is until the hold is released, by any thread and whatever
@@ -169,6 +176,7 @@ struct di_connection {
     const di_connection_ops *ops;
     unsigned watch_count; /* 0: it is passed on by somebody else */
     di_watch watches[DI_WATCHES_MAX];
+    bool patient;       /* it can wait in receive_patiently */
     void *owner;        /* for whom the listener looks that hands it out; NULL at first */
     uint32_t lent;      /* parts that went by reference */
     bool in_place;      /* parts of what is received may be left where they are, */

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "transport/failure.h"
+#include "transport/patience.h"
 #include "transport/place.h"
 #include "transport/resolve.h"
 #include "transport/tcp_options.h"
@@ -249,10 +250,9 @@ static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
     return got;
 }
 
-static int udp_receive(di_connection *connection, size_t want)
+/* Receives a datagram; `waits` for one to come. */
+static int receive(udp_connection *udp, bool waits)
 {
-    (void)want;
-    udp_connection *udp = (udp_connection *)connection;
     uint8_t *room;
     if (di_buffer_size(&udp->in) > 0)
         return DI_BLOCKED;
@@ -262,18 +262,31 @@ static int udp_receive(di_connection *connection, size_t want)
     for (;;) {
         ssize_t got = udp->serves ? receive_with_route(udp, room)
                                   : recv(di_connection_descriptor(&udp->head), room, RECEIVE_ROOM,
-                                         MSG_DONTWAIT);
+                                         waits ? 0 : MSG_DONTWAIT);
         if (got >= 0) {
             di_buffer_commit(&udp->in, (size_t)got);
             return DI_MOVED;
         }
-        if (errno == EINTR || (!udp->serves && may_pass(errno)))
+        bool passes = errno == EINTR || (!udp->serves && may_pass(errno));
+        if (passes && !waits)
             continue;
         /* A socket that serves many is not lost by what one of them met. */
-        if (errno == EAGAIN || errno == EWOULDBLOCK || udp->serves)
+        if (passes || errno == EAGAIN || errno == EWOULDBLOCK || udp->serves)
             return DI_BLOCKED;
         return errno == ECONNREFUSED ? DARI_REFUSED : DARI_ERRNO;
     }
+}
+
+static int udp_receive(di_connection *connection, size_t want)
+{
+    (void)want;
+    return receive((udp_connection *)connection, false);
+}
+
+static int udp_receive_patiently(di_connection *connection, size_t want)
+{
+    (void)want;
+    return receive((udp_connection *)connection, true);
 }
 
 static uint8_t *udp_peek(const di_connection *connection, size_t *ret_size)
@@ -333,6 +346,7 @@ static const di_connection_ops udp_ops = {
     .unsent = udp_unsent,
     .withdraw = udp_withdraw,
     .receive = udp_receive,
+    .receive_patiently = udp_receive_patiently,
     .peek = udp_peek,
     .consume = udp_consume,
     .sender = udp_sender,
@@ -419,7 +433,13 @@ static int udp_connect(const char *rest, uint64_t deadline, const di_connect_opt
         error = connect_one(at, options && options->reserved_port, &descriptor, failure);
     }
     freeaddrinfo(addresses);
-    return error < 0 ? error : make_connection(descriptor, false, ret_connection);
+    if (error < 0)
+        return error;
+    bool patient = di_socket_make_patient(descriptor);
+    error = make_connection(descriptor, false, ret_connection);
+    if (error == 0)
+        (*ret_connection)->patient = patient;
+    return error;
 }
 
 /* Hands out the one connection that there is. A socket that was made elsewhere is the listener's,

@@ -41,7 +41,7 @@ static int unix_connect(const char *rest, uint64_t deadline, const di_connect_op
         close(descriptor);
         return error;
     }
-    return di_stream_create(descriptor, unix_peer, ret_connection);
+    return di_stream_create_patient(descriptor, unix_peer, ret_connection);
 }
 
 static void unix_close_listener(di_listener *base)
