@@ -345,7 +345,7 @@ int di_mq_accept(mq_connection *self)
 {
     char name[DI_QUEUE_NAME_MAX + 1];
     di_queue replies;
-    pid_t process;
+    pid_t process = 0;
     int pidfd = -1;
     uint64_t own_namespace;
     if (di_mq_pid_namespace(&own_namespace) < 0)
