@@ -67,8 +67,8 @@ typedef struct di_client_loop {
     int wake;        /* an eventfd in it */
     bool rung;       /* wake is readable */
     bool wants_room; /* the connection is watched for room to send, too */
-    bool rests;      /* it is not watched at all until nobody holds a reply, or waits by receiving */
-    bool armed;      /* a thread of the user's has been told how long it may sleep */
+    bool rests; /* it is not watched at all until nobody holds a reply, or waits by receiving */
+    bool armed; /* a thread of the user's has been told how long it may sleep */
     pthread_t armed_by;
     bool waiting; /* a thread sleeps in dari_client_wait, on the descriptor */
     pthread_t waiting_by;
@@ -103,17 +103,17 @@ struct dari_client {
     pthread_mutex_t lock;
     di_channel channel;
     di_pending pending;
-    di_waiter *asleep;   /* threads that wait to be woken */
-    di_waiter *receiver; /* the thread that waits for the descriptor to receive */
-    bool receiver_sends; /* and to send what is left */
-    bool receiving;      /* or it waits by receiving; then, what sending met meanwhile: */
+    di_waiter *asleep;          /* threads that wait to be woken */
+    di_waiter *receiver;        /* the thread that waits for the descriptor to receive */
+    bool receiver_sends;        /* and to send what is left */
+    bool receiving;             /* or it waits by receiving; then, what sending met meanwhile: */
     int send_error, send_cause; /* the end of the connection, once the receiver is back; or 0 */
-    di_spin spin;        /* the receiver's */
-    di_waiter *sender;   /* a thread that waits for the descriptor to send only */
-    bool writing;        /* a thread writes its argument */
-    bool flush_wanted;   /* and is to send, after that, what others had to leave */
-    bool drafting;       /* that is in `draft`, since there is no connection */
-    uint8_t *message;    /* the message being written */
+    di_spin spin;               /* the receiver's */
+    di_waiter *sender;          /* a thread that waits for the descriptor to send only */
+    bool writing;               /* a thread writes its argument */
+    bool flush_wanted;          /* and is to send, after that, what others had to leave */
+    bool drafting;              /* that is in `draft`, since there is no connection */
+    uint8_t *message;           /* the message being written */
     size_t message_size;
     int bells[DI_CLIENT_BELLS]; /* eventfds that no waiter has */
     unsigned bell_count;

@@ -7,6 +7,8 @@
 #include "loop/server.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,6 +206,50 @@ void deadline_of_a_silent_server(test_fixture *fixture)
     check_message(fixture, &call,
                   fixture->scheme->meets ? "NOTHING: deadline of 50 ms passed"
                                          : "NOTHING: deadline of 50 ms passed, may have run");
+    dari_client_close(client);
+    silent->ops->close(silent);
+    dari_call_end(&call);
+}
+
+/* Signals for a thread, one after the other. */
+typedef struct signal_storm {
+    pthread_t target;
+    pthread_t thread;
+    atomic_bool over;
+} signal_storm;
+
+static void *send_signals(void *argument)
+{
+    signal_storm *storm = argument;
+    for (int i = 0; i < 1000 && !atomic_load(&storm->over); i++) {
+        pthread_kill(storm->target, SIGUSR1);
+        nanosleep(&(struct timespec){.tv_nsec = 5 * DARI_MS}, NULL);
+    }
+    return NULL;
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+void signals_do_not_put_a_deadline_off(test_fixture *fixture)
+{
+    struct sigaction action = {.sa_handler = do_nothing}, before;
+    assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+    di_listener *silent = raw_listen(fixture);
+    dari_client *client = fixture_connect(fixture, NULL);
+    dari_call call = DARI_CALL(.deadline_ns = 300 * DARI_MS);
+    signal_storm storm = {.target = pthread_self()};
+    assert_int_equal(pthread_create(&storm.thread, NULL, send_signals, &storm), 0);
+    uint64_t began = di_now();
+    int error = nothing_1(client, &call);
+    uint64_t passed = di_now() - began;
+    atomic_store(&storm.over, true);
+    pthread_join(storm.thread, NULL);
+    sigaction(SIGUSR1, &before, NULL);
+    assert_int_equal(error, DARI_DEADLINE);
+    assert_in_range(passed, 300 * DARI_MS, 4 * DARI_S);
     dari_client_close(client);
     silent->ops->close(silent);
     dari_call_end(&call);

@@ -14,6 +14,7 @@
     X(a_reply_over_the_clients_limit)          \
     X(a_reply_over_the_servers_limit)          \
     X(deadline_of_a_silent_server)             \
+    X(signals_do_not_put_a_deadline_off)       \
     X(deadline_while_sending)                  \
     X(deadline_while_connecting)               \
     X(a_late_reply_is_dropped)                 \
@@ -212,44 +213,45 @@
 
 /* Those that need no stream and no connection: what there is to messages that are lost, doubled or
  * overtaken is in udp_test.c. */
-#define DATAGRAM_CASES(X)               \
-    X(calls_are_answered)               \
-    X(an_address_is_told)               \
-    X(deadline_of_a_silent_server)      \
-    X(a_late_reply_is_dropped)          \
-    X(an_address_in_use)                \
-    X(many_connections)                 \
-    X(stop_before_run)                  \
-    X(stop_from_a_signal_handler)       \
-    X(threads_meet_their_own_deadlines) \
-    X(a_child_inherits_nothing)         \
-    X(handlers_errors_are_mapped)       \
-    X(answered_before_it_returns)       \
-    X(finish_from_a_signal_handler)     \
-    X(cancelled_before_the_call)        \
-    X(cancelled_while_waiting)          \
-    X(cancelled_while_another_receives) \
-    X(cancelled_from_a_signal_handler)  \
-    X(a_reply_or_a_cancel)              \
-    X(a_thousand_in_flight)             \
-    X(deadlines_of_calls_in_flight)     \
-    X(calls_in_flight_are_cancelled)    \
-    X(a_client_closes_with_many)        \
-    X(a_client_in_a_loop)               \
-    X(threads_start_and_call)           \
-    X(calls_one_way)                    \
-    X(calls_are_counted)                \
-    X(failures_of_clients_are_counted)  \
-    X(calls_in_flight_are_counted)      \
-    X(one_way_calls_are_counted)        \
-    X(late_answers_are_counted)         \
-    X(every_reading_adds_up)            \
-    X(a_flood_of_failures)              \
-    X(lines_left_out_at_the_end)        \
-    X(calls_carry_auth_sys)             \
-    X(the_largest_auth_sys)             \
-    X(auth_sys_over_its_limits)         \
-    X(no_auth_sys_unless_asked_for)     \
+#define DATAGRAM_CASES(X)                \
+    X(calls_are_answered)                \
+    X(an_address_is_told)                \
+    X(deadline_of_a_silent_server)       \
+    X(signals_do_not_put_a_deadline_off) \
+    X(a_late_reply_is_dropped)           \
+    X(an_address_in_use)                 \
+    X(many_connections)                  \
+    X(stop_before_run)                   \
+    X(stop_from_a_signal_handler)        \
+    X(threads_meet_their_own_deadlines)  \
+    X(a_child_inherits_nothing)          \
+    X(handlers_errors_are_mapped)        \
+    X(answered_before_it_returns)        \
+    X(finish_from_a_signal_handler)      \
+    X(cancelled_before_the_call)         \
+    X(cancelled_while_waiting)           \
+    X(cancelled_while_another_receives)  \
+    X(cancelled_from_a_signal_handler)   \
+    X(a_reply_or_a_cancel)               \
+    X(a_thousand_in_flight)              \
+    X(deadlines_of_calls_in_flight)      \
+    X(calls_in_flight_are_cancelled)     \
+    X(a_client_closes_with_many)         \
+    X(a_client_in_a_loop)                \
+    X(threads_start_and_call)            \
+    X(calls_one_way)                     \
+    X(calls_are_counted)                 \
+    X(failures_of_clients_are_counted)   \
+    X(calls_in_flight_are_counted)       \
+    X(one_way_calls_are_counted)         \
+    X(late_answers_are_counted)          \
+    X(every_reading_adds_up)             \
+    X(a_flood_of_failures)               \
+    X(lines_left_out_at_the_end)         \
+    X(calls_carry_auth_sys)              \
+    X(the_largest_auth_sys)              \
+    X(auth_sys_over_its_limits)          \
+    X(no_auth_sys_unless_asked_for)      \
     X(auth_sys_of_this_process)
 
 /* Those that need one connection, and none again. */
@@ -261,6 +263,7 @@
     X(a_reply_over_the_clients_limit)      \
     X(a_reply_over_the_servers_limit)      \
     X(deadline_of_a_silent_server)         \
+    X(signals_do_not_put_a_deadline_off)   \
     X(deadline_while_sending)              \
     X(a_late_reply_is_dropped)             \
     X(both_sides_full)                     \

@@ -189,6 +189,26 @@ static void a_null_call(void **state)
     end(&sides);
 }
 
+/* Where something else than the connection may have to end the wait. */
+static void a_call_that_polls(void **state)
+{
+    (void)state;
+    pair_of_sides sides;
+    dari_cancel *cancel;
+    begin(&sides);
+    assert_int_equal(dari_cancel_create(&cancel), 0);
+    dari_call calls[] = {{.cancel = cancel}, {.deadline_ns = 2 * DI_PATIENCE_NS}};
+    for (int i = 0; i < 2; i++) {
+        test_cost client = spent;
+        assert_int_equal(nothing_1(sides.client, &calls[i]), 0);
+        assert_int_equal(spent.polls - client.polls, 1);
+        assert_int_equal(spent.receives - client.receives, 1);
+        dari_call_end(&calls[i]);
+    }
+    dari_cancel_destroy(cancel);
+    end(&sides);
+}
+
 /* They are copied, into memory that is kept. */
 static void idempotent_calls_allocate_nothing(void **state)
 {
@@ -366,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_null_call),
+        cmocka_unit_test(a_call_that_polls),
         cmocka_unit_test(calls_with_memory_allocate_nothing),
         cmocka_unit_test(idempotent_calls_allocate_nothing),
         cmocka_unit_test(calls_in_flight_share_system_calls),
