@@ -173,9 +173,9 @@ typedef struct dari_client_options {
  * says nothing, and calls come to their deadline.
  *
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
- * that will be called. Which one that is the first call tells, a started one too: it connects,
- * waits for that within its own deadline whatever its cancel says, and returns the errors below as
- * its own; until then nothing is looked up. With options->interface it is done at once. One
+ * that will be called. Which one that is the first call tells, a started one too: it has a thread
+ * connect, waits for that until its deadline or cancel, and returns the errors below as its own;
+ * until then nothing is looked up. With options->interface it is done at once. One
  * connection is made, for that program: calls of another one go there too. Of what rpcbind answers
  * the port alone counts; the host is the one that was asked.
  *

@@ -143,7 +143,8 @@ static void end_connection(dari_client *client)
     di_attempt *attempt = client->reconnect.attempt;
     client->reconnect.attempt = NULL;
     client->reconnect.never = true;
-    di_client_break(client, DARI_CLOSED, 0);
+    if (client->channel.connection)
+        di_client_break(client, DARI_CLOSED, 0);
     di_flights_fail(client, DARI_CLOSED);
     if (!client->loop.dispatching)
         di_loop_close(client);
@@ -158,10 +159,10 @@ void dari_client_close(dari_client *client)
     bool forked = di_forked(&client->guard);
     if (client->service)
         di_reverse_service_end(client->service);
-    if (client->channel.connection && !forked)
-        end_connection(client);
     if (forked)
         di_attempt_free(client->reconnect.attempt);
+    else
+        end_connection(client);
     di_client_reference_drop(client);
 }
 

@@ -161,6 +161,9 @@ int di_client_await_turn(dari_client *client, di_waiter *waiter);
  * cancelled (DARI_CANCELLED). Called with the lock held. */
 int di_client_await_reply(dari_client *client, di_waiter *waiter);
 
+/* Sleeps until the waiter is woken, which it may be for nothing. As above, or DARI_ERRNO. */
+int di_client_await_word(dari_client *client, di_waiter *waiter);
+
 /* Waits until the first `committed` bytes are sent. As above. */
 int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t committed);
 

@@ -2,7 +2,7 @@
 #include "loop/reach.h"
 
 #include "base/clock.h"
-#include "loop/client.h"
+#include "loop/exchange.h"
 #include "loop/rpcbind.h"
 #include "transport/failure.h"
 #include "transport/place.h"
@@ -78,10 +78,7 @@ int di_reach_begin(dari_client *client, const dari_client_options *options, di_f
 
 void di_reach_end(dari_client *client)
 {
-    di_reach *reach = &client->reach;
-    if (reach->made && !di_forked(&client->guard))
-        pthread_cond_destroy(&reach->ended);
-    free(reach->destination.rpcbind);
+    free(client->reach.destination.rpcbind);
 }
 
 /* An address of the host by numbers, and a port. */
@@ -199,73 +196,112 @@ int di_destination_connect(const di_destination *destination, uint64_t deadline,
                                            ret_connection, failure);
 }
 
-int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
-                     di_failure *failure)
+static void set_program(di_destination *destination, const dari_interface *interface)
 {
-    di_reach *reach = &client->reach;
-    di_connection *connection;
-    if (interface) {
-        reach->destination.program = interface->program;
-        reach->destination.version = interface->version;
-    }
-    int error = di_destination_connect(&reach->destination, deadline, &connection, failure);
-    if (error < 0)
-        return error;
-    pthread_mutex_lock(&client->lock);
-    di_channel_init(&client->channel, connection, &reach->limits);
+    destination->program = interface->program;
+    destination->version = interface->version;
+}
+
+/* Gives the client its first connection. Called with the lock held. */
+static int settle(dari_client *client, di_connection *connection, di_failure *failure)
+{
+    int error = 0;
+    di_channel_init(&client->channel, connection, &client->reach.limits);
     client->broken = 0;
     if (client->loop.made && di_loop_attach(client) < 0) {
         error = di_fail_system(failure, errno, NULL);
         di_channel_close(&client->channel);
         client->broken = DARI_CLOSED;
     }
-    pthread_mutex_unlock(&client->lock);
-    atomic_store_explicit(&reach->done, error == 0, memory_order_release);
+    atomic_store_explicit(&client->reach.done, error == 0, memory_order_release);
     return error;
 }
 
-/* Waits until nobody connects any more. Called with the lock held. */
-static int await_end(dari_client *client, uint64_t deadline)
+int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
+                     di_failure *failure)
 {
-    di_reach *reach = &client->reach;
-    struct timespec until = di_timespec(deadline);
-    int cause = 0;
-    if (!reach->made) {
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&reach->ended, &attributes);
-        pthread_condattr_destroy(&attributes);
-        reach->made = true;
+    di_destination *destination = &client->reach.destination;
+    di_connection *connection;
+    if (interface)
+        set_program(destination, interface);
+    int error = di_destination_connect(destination, deadline, &connection, failure);
+    if (error < 0)
+        return error;
+    pthread_mutex_lock(&client->lock);
+    error = settle(client, connection, failure);
+    pthread_mutex_unlock(&client->lock);
+    return error;
+}
+
+/* A call that has begun to connect. */
+struct di_first_call {
+    di_waiter waiter;
+    di_failure failure;
+};
+
+void di_reach_take(dari_client *client, int error, di_connection *connection,
+                   const di_failure *failure)
+{
+    di_failure found = *failure;
+    if (error == 0)
+        error = settle(client, connection, &found);
+    di_first_call *first = client->reach.first;
+    client->reach.first = NULL;
+    if (first) {
+        first->waiter.done = true;
+        first->waiter.error = error;
+        first->failure = found;
     }
-    while (reach->under_way && cause != ETIMEDOUT)
-        cause = deadline == DI_NEVER ? pthread_cond_wait(&reach->ended, &client->lock)
-                                     : pthread_cond_timedwait(&reach->ended, &client->lock, &until);
-    return reach->under_way ? DARI_DEADLINE : 0;
+    di_client_wake_all(client);
+}
+
+/* Connects for this call. The attempt keeps the deadline itself, and then has more to tell; it goes
+ * on for others where this call is cancelled. */
+static int attempt(dari_client *client, const dari_exchange *exchange, di_first_call *self)
+{
+    set_program(&client->reach.destination, exchange->interface);
+    int error =
+        di_attempt_begin(client, exchange->deadline, &client->reconnect.attempt, &self->failure);
+    if (error < 0)
+        return error;
+    client->reach.first = self;
+    self->waiter.deadline = DI_NEVER;
+    while (!self->waiter.done && error == 0)
+        error = di_client_await_word(client, &self->waiter);
+    if (self->waiter.done)
+        return self->waiter.error;
+    client->reach.first = NULL;
+    return error;
+}
+
+/* Waits while another call connects. */
+static int await_another(dari_client *client, const dari_exchange *exchange, di_first_call *self)
+{
+    int error = 0;
+    self->waiter.deadline = exchange->deadline;
+    while (client->reconnect.attempt && error == 0)
+        error = di_client_await_word(client, &self->waiter);
+    return error;
 }
 
 void di_reach_for(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
-    di_reach *reach = &client->reach;
-    di_failure failure = {0};
+    di_first_call self = {.waiter = {.bell = -1, .cancel = di_exchange_cancel(exchange)}};
+    int error = 0;
     pthread_mutex_lock(&client->lock);
-    int error = await_end(client, exchange->deadline);
-    bool mine = error == 0 && !atomic_load(&reach->done);
-    reach->under_way |= mine;
+    while (!atomic_load(&client->reach.done) && error == 0)
+        error = client->reconnect.attempt ? await_another(client, exchange, &self)
+                                          : attempt(client, exchange, &self);
+    if (error == DARI_ERRNO && !self.failure.system_error)
+        self.failure.system_error = errno;
+    di_waiter_end(client, &self.waiter);
     pthread_mutex_unlock(&client->lock);
-    if (mine) {
-        error = di_reach_connect(client, exchange->interface, exchange->deadline, &failure);
-        pthread_mutex_lock(&client->lock);
-        reach->under_way = false;
-        pthread_cond_broadcast(&reach->ended);
-        pthread_mutex_unlock(&client->lock);
-    }
     if (error == 0)
         return;
     exchange->error = error;
-    exchange->system_error = failure.system_error;
-    exchange->decoder.fault = di_reach_fault(error, &failure);
+    exchange->system_error = self.failure.system_error;
+    exchange->decoder.fault = di_reach_fault(error, &self.failure);
 }
 
 dari_fault di_reach_fault(int error, const di_failure *failure)

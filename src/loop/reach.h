@@ -3,8 +3,8 @@
  * knows for the program that is called.
  *
  * The address of a client does not say which program that is, so where rpcbind has to be asked, the
- * first call connects, or dari_connect with an interface in its options. One thread connects; the
- * others wait for it, each until its own deadline. */
+ * first call connects, or dari_connect with an interface in its options. A call has it done by a
+ * thread (attempt.h), and others wait for that, each until its own deadline or cancel. */
 #ifndef DI_LOOP_REACH_H
 #define DI_LOOP_REACH_H
 
@@ -13,7 +13,6 @@
 
 #include <dari/interface.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* What it takes to connect. The texts belong to whoever has made it. */
@@ -26,15 +25,16 @@ typedef struct di_destination {
     di_connect_options options;
 } di_destination;
 
+typedef struct di_first_call di_first_call;
+
 /* Owned by its client. */
 typedef struct di_reach {
     di_destination destination; /* does not change once `done` */
     di_channel_limits limits;
 
     atomic_bool done; /* the connection is there, or was */
-    bool under_way;   /* a thread is connecting; guarded by the client's lock, */
-    bool made;        /* as is `ended`, if it was made */
-    pthread_cond_t ended;
+    /* The call that waits for the attempt that it has begun, or NULL; under the client's lock. */
+    di_first_call *first;
 } di_reach;
 
 /* Of what the client receives. */
@@ -56,6 +56,9 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
 
 /* Connects for an exchange that has begun, where nobody has yet; its error is the outcome. */
 void di_reach_for(dari_exchange *exchange);
+/* The end of its attempt; the connection is taken. Called with the client's lock held. */
+void di_reach_take(dari_client *client, int error, di_connection *connection,
+                   const di_failure *failure);
 
 /* What rpcbind and connecting have found, as a call context tells it. */
 dari_fault di_reach_fault(int error, const di_failure *failure);

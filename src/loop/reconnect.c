@@ -137,7 +137,9 @@ bool di_reconnect_take(dari_client *client, di_attempt *attempt, int error,
     bool taken = client->reconnect.attempt == attempt;
     if (taken) {
         client->reconnect.attempt = NULL;
-        if (error < 0)
+        if (!atomic_load(&client->reach.done))
+            di_reach_take(client, error, connection, failure);
+        else if (error < 0)
             fail(client, error, failure);
         else
             renew(client, connection);

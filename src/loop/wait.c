@@ -585,6 +585,12 @@ int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t commit
     return client->broken ? client->broken : error;
 }
 
+int di_client_await_word(dari_client *client, di_waiter *waiter)
+{
+    int error = out_of_time(client, waiter);
+    return error ? error : sleep_until(client, waiter);
+}
+
 int di_client_await_reply(dari_client *client, di_waiter *waiter)
 {
     int error = 0;

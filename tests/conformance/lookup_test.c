@@ -377,6 +377,62 @@ static void threads_wait_for_the_one_that_asks(void **state)
     assert_int_equal(with.rpcbind.calls[4], 1);
 }
 
+static void *call_with_cancel(void *argument)
+{
+    dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_S, .cancel = argument);
+    int32_t sum = 0;
+    int error = add_1(with.client, &(pair){1, 1}, &sum, &call);
+    assert_false(call.may_have_run);
+    dari_call_end(&call);
+    return (void *)(intptr_t)error;
+}
+
+/* The one that has begun to connect, and one that waits for that. */
+static void first_calls_are_cancelled(void **state)
+{
+    (void)state;
+    pthread_t threads[2];
+    dari_cancel *cancels[2];
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(dari_cancel_create(&cancels[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, call_with_cancel, cancels[i]), 0);
+        fake_await_waiting(&with.rpcbind, 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        void *result;
+        dari_cancel_now(cancels[i]);
+        pthread_join(threads[i], &result);
+        assert_int_equal((intptr_t)result, DARI_CANCELLED);
+        dari_cancel_destroy(cancels[i]);
+    }
+    assert_int_equal(with.rpcbind.waiting, 1);
+    fake_set_silent(&with.rpcbind, false);
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(with.rpcbind.calls[4], 1);
+}
+
+static void a_client_closes_while_it_connects(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    dari_cancel *cancel;
+    void *result;
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(dari_cancel_create(&cancel), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_with_cancel, cancel), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    dari_cancel_now(cancel);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, DARI_CANCELLED);
+    dari_client_close(with.client);
+    with.client = NULL;
+    fake_set_silent(&with.rpcbind, false);
+    dari_cancel_destroy(cancel);
+}
+
 static void take_sum(void *user, const int32_t *result, dari_call *call)
 {
     assert_int_equal(call->error, 0);
@@ -491,6 +547,8 @@ int main(void)
         CASE(each_address_of_a_name_is_asked),
         CASE(version_2_has_no_ipv6),
         CASE(threads_wait_for_the_one_that_asks),
+        CASE(first_calls_are_cancelled),
+        CASE(a_client_closes_while_it_connects),
         CASE(calls_in_flight_find_it),
         CASE(calls_in_flight_that_do_not),
         CASE(a_one_way_call_finds_it),
