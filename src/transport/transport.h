@@ -2,7 +2,8 @@
 /* The contract of a scheme: one ops table, one file, one line in the registry.
  *
  * A transport moves bytes and lends the memory in which they travel. It knows nothing of RPC, never
- * waits except in connect, and never prints. Everything belongs to one thread at a time.
+ * waits except in connect and receive_patiently, and never prints. Everything belongs to one thread
+ * at a time.
  *
  * Sending:   reserve(n) lends n contiguous bytes; commit(m <= n) makes the first m part of the
  *            stream; flush sends as much as goes without waiting. A reservation is given up by
