@@ -2,6 +2,7 @@
 /* What is counted, by calls whose bytes the test knows: each byte and each call once, whatever
  * becomes of it. That readings add up while calls go on is shown by the suite. */
 #include "base/clock.h"
+#include "conformance/home.h"
 #include "conformance/udp.h"
 #include "conformance/wire.h"
 #include "loop/counters.h"
@@ -534,6 +535,37 @@ static void refusals_that_are_not_sent_are_dropped(void **state)
     fixture_end(&fixture);
 }
 
+/* One connection, over which each side calls once, and serves. */
+static void calls_both_ways_are_counted(void **state)
+{
+    (void)state;
+    test_fixture fixture = {.scheme = scheme_named("unix_abstract")};
+    test_home home = {0};
+    int32_t result;
+    fixture_begin(&fixture);
+    dari_client *kept = subscribe(&fixture, 0, &home);
+    fixture_start(&home.fixture);
+    assert_int_equal(add(kept, &result, NULL), 0);
+    assert_int_equal(result, 6);
+    /* Those of the connection count all that passes it; the others their own messages, which have
+     * no marks there. */
+    const uint64_t called = CALL + 8, answered = REPLY + 4;
+    check_bytes(of_client(home.client), 2 * MARK + REPLY + called, 2 * MARK + CALL + answered);
+    check_bytes(of_server(&fixture), 2 * MARK + CALL + answered, 2 * MARK + REPLY + called);
+    check_bytes(of_client(kept), answered, called);
+    check_bytes(of_server(&home.fixture), called, answered);
+    dari_counters all[] = {of_client(home.client), of_server(&fixture), of_client(kept),
+                           of_server(&home.fixture)};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        check_calls(&all[i].calls, 1, 0);
+        assert_int_equal(all[i].dropped, 0);
+        dari_counters_end(&all[i]);
+    }
+    dari_client_close(kept);
+    leave_home(&home);
+    fixture_end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,6 +578,7 @@ int main(void)
         cmocka_unit_test(connections_are_counted_however_they_end),
         cmocka_unit_test(copies_of_a_call_are_counted_at_the_client),
         cmocka_unit_test(copies_of_a_call_are_counted_at_the_server),
+        cmocka_unit_test(calls_both_ways_are_counted),
         cmocka_unit_test(refusals_that_are_not_sent_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
