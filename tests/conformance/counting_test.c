@@ -5,6 +5,7 @@
 #include "conformance/home.h"
 #include "conformance/udp.h"
 #include "conformance/wire.h"
+#include "loop/client.h"
 #include "loop/counters.h"
 #include "rpc/message.h"
 
@@ -368,6 +369,28 @@ static void overload_and_loss_are_counted(void **state)
     end(&self);
 }
 
+/* Each connection has brought a call and its answer. */
+static void lost_connections_stay_counted(void **state)
+{
+    (void)state;
+    enum { CONNECTIONS = 3 };
+    stage self = {0};
+    int32_t sum;
+    begin(&self, "unix_abstract", NULL);
+    for (unsigned i = 1; i <= CONNECTIONS; i++) {
+        assert_int_equal(add(self.client, &sum, NULL), 0);
+        dari_counters counters = of_client(self.client);
+        check_calls(&counters.calls, i, 0);
+        check_bytes(counters, i * (MARK + REPLY + 4), i * (MARK + CALL + 8));
+        fixture_stop(&self.fixture);
+        fixture_serve(&self.fixture);
+        pthread_mutex_lock(&self.client->lock);
+        self.client->reconnect.used = 0; /* so long ago that the next call looks first */
+        pthread_mutex_unlock(&self.client->lock);
+    }
+    end(&self);
+}
+
 static uint64_t count_open(const test_fixture *fixture)
 {
     dari_counters counters = of_server(fixture);
@@ -575,6 +598,7 @@ int main(void)
         cmocka_unit_test(calls_that_are_intercepted_are_counted),
         cmocka_unit_test(durations_are_those_of_the_calls),
         cmocka_unit_test(overload_and_loss_are_counted),
+        cmocka_unit_test(lost_connections_stay_counted),
         cmocka_unit_test(connections_are_counted_however_they_end),
         cmocka_unit_test(copies_of_a_call_are_counted_at_the_client),
         cmocka_unit_test(copies_of_a_call_are_counted_at_the_server),
