@@ -22,7 +22,7 @@ extern "C" {
 typedef struct dari_cancel dari_cancel;
 
 /* Makes a cancel; the caller destroys it. It takes one descriptor.
- * Errors: DARI_ERRNO (errno holds the cause), DARI_NO_MEMORY. */
+ * Errors: DARI_ERRNO (errno holds the cause), DARI_NO_MEMORY, DARI_INVALID. */
 int dari_cancel_create(dari_cancel **ret_cancel);
 
 /* Ends every call that has this cancel with DARI_CANCELLED, unless its reply is already there. From

@@ -65,9 +65,14 @@ typedef struct dari_counters {
      * before that was known. */
     dari_call_counters calls;
     uint64_t bytes_in, bytes_out; /* messages with their record marks; in: read from what arrived;
-                                     out: a server's replies, the sent part of a client's calls */
+                                     out: a server's replies, the sent part of a client's calls.
+                                     Over a connection that carries calls both ways its two ends
+                                     count all of them, and who calls or serves over these (a client
+                                     of dari_request_client, the server of a client) its own
+                                     messages, without marks */
     uint64_t dropped;  /* replies that nobody waited for: late, to one-way calls, never asked for;
-                          at a server also calls of udp:// that could not be remembered */
+                          at a server also calls of udp:// that could not be remembered, or whose
+                          refusal would be longer than they are */
     uint64_t repeated; /* messages of calls that a client sent again (udp://, idempotent ones), or
                           that came to a server again and were not run again (udp://); in `calls`
                           they are one */
