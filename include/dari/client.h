@@ -22,6 +22,9 @@
  *   nothing_1_oneway(client, &call)                  where the result is void: sends the call, and
  *                                                    waits for no reply
  *
+ * Where too much waits to be sent, add_1_start fails with DARI_FULL; the other two wait for room
+ * until their deadline.
+ *
  * Calls in flight. Where add_1_start returns 0, `done` is called exactly once: with the result, or
  * with NULL (nothing, where the result is void) and the error in the call context. Otherwise it is
  * not called. The context must live until then, and is not looked at after. The argument may go
