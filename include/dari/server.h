@@ -254,8 +254,9 @@ int dari_server_descriptor(const dari_server *server);
 uint64_t dari_server_timeout_ns(const dari_server *server); /* UINT64_MAX: no limit */
 int dari_server_dispatch(dari_server *server);
 
-/* In a loop of one's own: 1 once dari_server_finish has come to its end, by itself or by its
- * deadline, or no call can come any more; 0 before. */
+/* In a loop of one's own: 1 once dispatch has found that dari_server_finish has come to its end, by
+ * itself or by its deadline, or that no call can come any more; 0 before. From then on no handler
+ * begins: calls that wait for a worker thread are dropped. */
 int dari_server_finished(const dari_server *server);
 
 /* Asked and told around every call of a procedure that the server has, in the thread that runs the

@@ -521,6 +521,10 @@ static int turn(dari_server *server, int milliseconds)
     server->event_count = 0;
     heed(server);
     do_what_is_due(server);
+    if (server->finishing && !server->finished && has_finished(server)) {
+        di_workers_drop(server);
+        server->finished = true;
+    }
     server->dispatching = false;
     return has_ready(server) || atomic_load(&server->services_called);
 }
@@ -535,7 +539,7 @@ int dari_server_dispatch(dari_server *server)
 
 int dari_server_finished(const dari_server *server)
 {
-    return has_finished(server);
+    return server->finished;
 }
 
 /* Ends finishing. Returns 0, or DARI_DEADLINE where there was not the time for all calls. */
@@ -546,7 +550,7 @@ static int end_finishing(dari_server *server)
     while (server->sessions)
         di_session_close(server, server->sessions);
     di_server_close_listeners(server);
-    server->finishing = false;
+    server->finishing = server->finished = false;
     return result;
 }
 

@@ -198,6 +198,7 @@ struct dari_server {
     _Atomic uint64_t finish_at; /* the deadline of finishing */
     atomic_bool running;        /* in dari_server_run, which takes the stop */
     bool finishing;
+    bool finished; /* in a loop of one's own: that is over, and no call begins any more */
     struct epoll_event *events; /* of this turn */
     int event_count;
     di_session *heeding; /* sessions that called the loop in this turn */

@@ -5,7 +5,8 @@
  * has one address, and is told it where it has them all.
  *
  * Names with several addresses: the first that the machine has a way to is taken, since no datagram
- * tells whether somebody is there. */
+ * tells whether somebody is there; where a refusal says that nobody is, the next one, as long as
+ * nothing has come from any. */
 #include "transport/udp.h"
 
 #include "base/buffer.h"
@@ -14,7 +15,7 @@
 #include "transport/patience.h"
 #include "transport/place.h"
 #include "transport/resolve.h"
-#include "transport/tcp_options.h"
+#include "transport/udp_client_socket.h"
 
 #include <dari/error.h>
 
@@ -31,6 +32,8 @@
 #define RECEIVE_ROOM ((size_t)65536)
 /* What the kernel is asked to keep of what arrives. */
 #define RECEIVE_BUFFER (1 << 20)
+/* How often a datagram is given to the kernel that tells of the refusal of another one instead. */
+#define REFUSALS_MAX 8u
 /* How long the name in an address to listen at may take to look up. */
 #define LISTEN_LOOKUP_NS (UINT64_C(25) * 1000000000u)
 
@@ -67,6 +70,7 @@ typedef struct udp_connection {
     size_t unsent;  /* bytes of the messages that wait */
     di_buffer out;
     di_buffer in;
+    di_udp_client_socket client; /* zeroed where it serves */
 } udp_connection;
 
 static int udp_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
@@ -165,11 +169,12 @@ static bool may_pass(int cause)
 }
 
 /* Sends the datagram. Returns DI_MOVED, or DI_BLOCKED, or an error. What the network does not take
- * at present is lost, as it might be on its way. */
+ * at present is lost, as it might be on its way, and so is what is sent while nothing but refusals
+ * of earlier ones comes in. */
 static int send_one(udp_connection *udp, queued *datagram)
 {
     const uint8_t *bytes = (const uint8_t *)(datagram + 1);
-    for (bool again = true;;) {
+    for (unsigned refusals = 0;;) {
         ssize_t sent = udp->serves ? send_by_route(udp, bytes, datagram->size, &datagram->route)
                                    : send(di_connection_descriptor(&udp->head), bytes,
                                           datagram->size, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -182,9 +187,10 @@ static int send_one(udp_connection *udp, queued *datagram)
         if (udp->serves || may_pass(errno))
             return DI_MOVED;
         /* What an earlier datagram met is told once, and this one was not sent. */
-        if (errno != ECONNREFUSED || !again)
+        if (errno != ECONNREFUSED)
             return DARI_ERRNO;
-        again = false;
+        if (++refusals == REFUSALS_MAX)
+            return DI_MOVED;
     }
 }
 
@@ -250,10 +256,12 @@ static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
     return got;
 }
 
-/* Receives a datagram; `waits` for one to come. */
+/* Receives a datagram; `waits` for one to come. What was in the socket is received before a refusal
+ * is told: so what was refused is known to come from where nothing has come from. */
 static int receive(udp_connection *udp, bool waits)
 {
     uint8_t *room;
+    bool refused = false;
     if (di_buffer_size(&udp->in) > 0)
         return DI_BLOCKED;
     int error = di_buffer_reserve(&udp->in, RECEIVE_ROOM, &room);
@@ -265,6 +273,8 @@ static int receive(udp_connection *udp, bool waits)
                                          waits ? 0 : MSG_DONTWAIT);
         if (got >= 0) {
             di_buffer_commit(&udp->in, (size_t)got);
+            if (udp->client.addresses)
+                di_udp_socket_settle(&udp->client);
             return DI_MOVED;
         }
         bool passes = errno == EINTR || (!udp->serves && may_pass(errno));
@@ -272,8 +282,13 @@ static int receive(udp_connection *udp, bool waits)
             continue;
         /* A socket that serves many is not lost by what one of them met. */
         if (passes || errno == EAGAIN || errno == EWOULDBLOCK || udp->serves)
-            return DI_BLOCKED;
-        return errno == ECONNREFUSED ? DARI_REFUSED : DARI_ERRNO;
+            return refused ? DARI_REFUSED : DI_BLOCKED;
+        if (errno != ECONNREFUSED)
+            return DARI_ERRNO;
+        if (!udp->client.addresses)
+            return DARI_REFUSED;
+        refused = true;
+        waits = false;
     }
 }
 
@@ -287,6 +302,11 @@ static int udp_receive_patiently(di_connection *connection, size_t want)
 {
     (void)want;
     return receive((udp_connection *)connection, true);
+}
+
+static int udp_next_address(di_connection *connection)
+{
+    return di_udp_socket_next(&((udp_connection *)connection)->client);
 }
 
 static uint8_t *udp_peek(const di_connection *connection, size_t *ret_size)
@@ -333,6 +353,7 @@ static void udp_close(di_connection *connection)
     close(di_connection_descriptor(connection));
     di_buffer_free(&udp->out);
     di_buffer_free(&udp->in);
+    di_udp_socket_settle(&udp->client);
     free(udp);
 }
 
@@ -347,6 +368,7 @@ static const di_connection_ops udp_ops = {
     .withdraw = udp_withdraw,
     .receive = udp_receive,
     .receive_patiently = udp_receive_patiently,
+    .next_address = udp_next_address,
     .peek = udp_peek,
     .consume = udp_consume,
     .sender = udp_sender,
@@ -397,48 +419,29 @@ static int make_socket(const struct addrinfo *address, int *ret_descriptor, di_f
     return 0;
 }
 
-static int connect_one(const struct addrinfo *address, bool reserved, int *ret_descriptor,
-                       di_failure *failure)
-{
-    int descriptor = -1;
-    int error = make_socket(address, &descriptor, failure);
-    if (error < 0)
-        return error;
-    if (reserved)
-        error = di_bind_reserved(descriptor, address->ai_family, failure);
-    if (error == 0 && connect(descriptor, address->ai_addr, address->ai_addrlen) < 0)
-        error = di_fail_system(failure, errno, NULL);
-    if (error < 0)
-        close(descriptor);
-    else
-        *ret_descriptor = descriptor;
-    return error;
-}
-
 static int udp_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                        di_connection **ret_connection, di_failure *failure)
 {
     di_place place;
     struct addrinfo *addresses;
-    int descriptor = -1;
+    di_udp_client_socket client;
     int error = di_place_parse(rest, &place, failure);
     if (error == 0 && !*place.port)
         return di_fail(failure, DARI_ADDRESS, "the port is missing");
     if (error == 0)
         error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
-    if (error < 0)
-        return error;
-    for (const struct addrinfo *at = addresses; at && descriptor < 0; at = at->ai_next) {
-        *failure = (di_failure){0};
-        error = connect_one(at, options && options->reserved_port, &descriptor, failure);
-    }
-    freeaddrinfo(addresses);
-    if (error < 0)
-        return error;
-    bool patient = di_socket_make_patient(descriptor);
-    error = make_connection(descriptor, false, ret_connection);
     if (error == 0)
-        (*ret_connection)->patient = patient;
+        error = di_udp_socket_open(&client, addresses, options && options->reserved_port, failure);
+    if (error < 0)
+        return error;
+    bool patient = di_socket_make_patient(client.descriptor);
+    error = make_connection(client.descriptor, false, ret_connection);
+    if (error < 0) {
+        di_udp_socket_settle(&client);
+        return error;
+    }
+    (*ret_connection)->patient = patient;
+    ((udp_connection *)*ret_connection)->client = client;
     return error;
 }
 

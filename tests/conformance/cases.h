@@ -63,6 +63,7 @@
     X(workers_stop_and_go_on)                  \
     X(workers_rest_once_stopped)               \
     X(workers_begin_no_call_once_finished)     \
+    X(workers_begin_no_call_once_told)         \
     X(calls_in_flight_are_limited)             \
     X(all_calls_in_flight_are_limited)         \
     X(finish_waits_for_answers)                \

@@ -226,6 +226,46 @@ static void a_reply_in_fragments(void **state)
     assert_int_equal(nothing_1(wire->client, &wire->call), DARI_LIMIT);
 }
 
+typedef struct plain_call {
+    dari_client *client;
+    int32_t sum;
+    int error;
+} plain_call;
+
+static void *call_add(void *argument)
+{
+    plain_call *one = argument;
+    one->error = add_1(one->client, &(pair){2, 3}, &one->sum, NULL);
+    return NULL;
+}
+
+/* Where nothing else is said, a record may have so many fragments and no more. */
+static void fragments_by_default(void **state)
+{
+    static const uint8_t zeros[4 * (DARI_FRAGMENTS_MAX_DEFAULT + 1)];
+    wire_client *wire = *state;
+    assert_int_equal(DARI_FRAGMENTS_MAX_DEFAULT, 65536);
+    for (unsigned beyond = 0; beyond < 2; beyond++) {
+        pthread_t thread;
+        uint8_t call[128], reply[64];
+        plain_call one = {0};
+        one.client = fixture_connect(&wire->fixture, &(dari_client_options){.no_reconnect = true});
+        di_connection *peer = raw_accept(wire->listener);
+        assert_int_equal(pthread_create(&thread, NULL, call_add, &one), 0);
+        assert_true(raw_read_record(peer, call, sizeof call) >= 4);
+        uint8_t *end = put(raw_reply(put(reply, 0), dari_get_u32(call)), 5);
+        put(reply, LAST | (uint32_t)(end - reply - 4));
+        raw_send(peer, zeros, (size_t)4 * (DARI_FRAGMENTS_MAX_DEFAULT - 1 + 2 * beyond));
+        if (!beyond)
+            raw_send(peer, reply, (size_t)(end - reply));
+        pthread_join(thread, NULL);
+        assert_int_equal(one.error, beyond ? DARI_LIMIT : 0);
+        assert_int_equal(one.sum, beyond ? 0 : 5);
+        dari_client_close(one.client);
+        raw_close(peer);
+    }
+}
+
 static void an_oversized_reply(void **state)
 {
     wire_client *wire = *state;
@@ -310,6 +350,7 @@ int main(void)
         CLIENT(results_that_are_wrong),
         CLIENT(replies_to_others_are_dropped),
         CLIENT(a_reply_in_fragments),
+        CLIENT(fragments_by_default),
         CLIENT(an_oversized_reply),
         CLIENT(an_empty_record),
         CLIENT(a_message_of_no_type),

@@ -418,6 +418,29 @@ static void empty_fragments_without_end(void **state)
     assert_non_null(strstr(wire->fixture.log_text, "more than 20000 fragments"));
 }
 
+/* Where nothing else is said, a record may have so many fragments and no more. */
+static void fragments_by_default(void **state)
+{
+    wire_server *wire = *state;
+    static const uint8_t zeros[4 * (DARI_FRAGMENTS_MAX_DEFAULT + 1)];
+    test_fixture plain = {.scheme = wire->fixture.scheme};
+    uint8_t body[64];
+    size_t size = make_add(body, 11);
+    assert_int_equal(DARI_FRAGMENTS_MAX_DEFAULT, 65536);
+    fixture_begin(&plain);
+    fixture_serve(&plain);
+    di_connection *peer = raw_connect(&plain);
+    raw_send(peer, zeros, (size_t)4 * (DARI_FRAGMENTS_MAX_DEFAULT - 2));
+    send_fragments(peer, body, size, 30, false, false, false);
+    EXPECT(peer, 11, 1, 0, 0, 0, 0, 5);
+    raw_send(peer, zeros, sizeof zeros);
+    assert_true(raw_ended(peer));
+    fixture_await_logged(&plain, 1);
+    assert_non_null(strstr(plain.log_text, "more than 65536 fragments"));
+    raw_close(peer);
+    fixture_end(&plain);
+}
+
 static void no_rpc_message_at_all(void **state)
 {
     wire_server *wire = *state;
@@ -523,6 +546,7 @@ int main(void)
         SERVER(an_oversized_call_is_answered_before_it_is_there),
         SERVER(a_record_of_the_largest_kind_costs_nothing),
         SERVER(empty_fragments_without_end),
+        SERVER(fragments_by_default),
         SERVER(no_rpc_message_at_all),
         SERVER(replies_before_garbage_are_sent),
         SERVER(garbage_harms_that_connection_only),

@@ -2,6 +2,8 @@
 /* Servers whose handlers run in threads of their own. */
 #include "conformance/cases.h"
 
+#include "loop/server.h"
+
 #include <dari/counters.h>
 
 #include <poll.h>
@@ -162,6 +164,45 @@ static dari_call_counters read_calls(const test_fixture *fixture)
     dari_call_counters calls = counters.calls;
     dari_counters_end(&counters);
     return calls;
+}
+
+static void *serve_until_finished(void *argument)
+{
+    test_fixture *fixture = argument;
+    while (!dari_server_finished(fixture->server))
+        step(fixture->server, 10);
+    return NULL;
+}
+
+/* The same in a loop of one's own, whose owner takes his time to destroy the server. */
+void workers_begin_no_call_once_told(test_fixture *fixture)
+{
+    enum { COUNT = 3 };
+    uint8_t reply[64];
+    pthread_t loop;
+    fixture->options.workers = 1;
+    fixture_close_gate(fixture);
+    fixture_listen(fixture);
+    assert_int_equal(pthread_create(&loop, NULL, serve_until_finished, fixture), 0);
+    di_connection *peer = raw_connect(fixture);
+    for (uint32_t i = 0; i < COUNT; i++)
+        send_nothing(peer, i);
+    fixture_await_entered(fixture, 1);
+    while (read_calls(fixture).started < COUNT)
+        sched_yield();
+    dari_server_finish(fixture->server, 0);
+    pthread_join(loop, NULL);
+    assert_int_equal(read_calls(fixture).errors[-DARI_CLOSED], COUNT - 1);
+    fixture_open_gate(fixture);
+    while (read_calls(fixture).in_flight > 0)
+        sched_yield();
+    while (fixture->server->sessions)
+        step(fixture->server, 10);
+    assert_int_equal(dari_server_finished(fixture->server), 1);
+    assert_int_equal(fixture_entered(fixture), 1);
+    assert_int_equal(raw_read_record(peer, reply, sizeof reply), 24);
+    assert_true(raw_ended(peer));
+    raw_close(peer);
 }
 
 /* The time to finish is over while one call is in its handler, and others wait for the thread. */

@@ -106,6 +106,9 @@ void fault_describe(const fault_plan *described, char *text, unsigned size)
         "pwritev2",      "open",
         "stat",          "chmod or chown",
         "pidfd_open",    "getaddrinfo",
+        "sendto",        "recvfrom",
+        "pipe2",         "posix_spawnp",
+        "waitid",
     };
     static const char *const effects[] = {"fail", "take one byte", "say nothing", "fail once done"};
     char cause[64];
@@ -220,6 +223,34 @@ ssize_t __wrap_recv(int descriptor, void *bytes, size_t size, int flags)
     if (strike && effect == FAULT_FAILS)
         return -1;
     return __real_recv(descriptor, bytes, strike && size ? 1 : size, flags);
+}
+
+ssize_t __real_sendto(int descriptor, const void *bytes, size_t size, int flags,
+                      const struct sockaddr *to, socklen_t to_size);
+ssize_t __wrap_sendto(int descriptor, const void *bytes, size_t size, int flags,
+                      const struct sockaddr *to, socklen_t to_size);
+ssize_t __wrap_sendto(int descriptor, const void *bytes, size_t size, int flags,
+                      const struct sockaddr *to, socklen_t to_size)
+{
+    enum fault_effect effect;
+    bool strike = fault_strikes(FAULT_SEND_TO, &effect);
+    if (strike && effect == FAULT_FAILS)
+        return -1;
+    return __real_sendto(descriptor, bytes, strike && size ? 1 : size, flags, to, to_size);
+}
+
+ssize_t __real_recvfrom(int descriptor, void *bytes, size_t size, int flags, struct sockaddr *from,
+                        socklen_t *from_size);
+ssize_t __wrap_recvfrom(int descriptor, void *bytes, size_t size, int flags, struct sockaddr *from,
+                        socklen_t *from_size);
+ssize_t __wrap_recvfrom(int descriptor, void *bytes, size_t size, int flags, struct sockaddr *from,
+                        socklen_t *from_size)
+{
+    enum fault_effect effect;
+    bool strike = fault_strikes(FAULT_RECEIVE_FROM, &effect);
+    if (strike && effect == FAULT_FAILS)
+        return -1;
+    return __real_recvfrom(descriptor, bytes, strike && size ? 1 : size, flags, from, from_size);
 }
 
 /* A counter is read whole. */

@@ -44,13 +44,18 @@ enum fault_call {
     FAULT_MEMORY_FILE,     /* memfd_create */
     FAULT_RESERVE,         /* fallocate */
     FAULT_MAKE_FIFO,
-    FAULT_PIPE_WRITE, /* pwritev2, and writev: short only beyond PIPE_BUF, as with pipes */
-    FAULT_NEW_WRITE,  /* pwritev2, which a kernel or its flags may be too old for */
-    FAULT_OPEN,       /* openat and opendir, too */
-    FAULT_STATUS,     /* stat and those like it, by a name: an open file is there */
-    FAULT_MODE,       /* chmod and chown and those like them */
-    FAULT_PROCESS,    /* pidfd_open */
-    FAULT_RESOLVE,    /* getaddrinfo; the cause is what it returns */
+    FAULT_PIPE_WRITE,   /* pwritev2, and writev: short only beyond PIPE_BUF, as with pipes */
+    FAULT_NEW_WRITE,    /* pwritev2, which a kernel or its flags may be too old for */
+    FAULT_OPEN,         /* openat and opendir, too */
+    FAULT_STATUS,       /* stat and those like it, by a name: an open file is there */
+    FAULT_MODE,         /* chmod and chown and those like them */
+    FAULT_PROCESS,      /* pidfd_open */
+    FAULT_RESOLVE,      /* getaddrinfo; the cause is what it returns */
+    FAULT_SEND_TO,      /* sendto; a datagram that is sent short has one byte */
+    FAULT_RECEIVE_FROM, /* recvfrom */
+    FAULT_PIPE,         /* pipe2 */
+    FAULT_SPAWN,        /* posix_spawnp; the cause is what it returns */
+    FAULT_WAIT,         /* waitid */
     FAULT_CALLS
 };
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <mqueue.h>
 #include <netdb.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), FAULT_MEMORY_FILE, -1)
@@ -39,6 +41,14 @@ WRAP(int, mq_send, (mqd_t queue, const char *bytes, size_t size, unsigned priori
 WRAP(ssize_t, mq_receive, (mqd_t queue, char *bytes, size_t size, unsigned *priority),
      (queue, bytes, size, priority), FAULT_QUEUE_RECEIVE, -1)
 WRAP(int, mq_unlink, (const char *name), (name), FAULT_QUEUE_REMOVE, -1)
+
+WRAP(int, pipe2, (int ends[2], int flags), (ends, flags), FAULT_PIPE, -1)
+WRAP(int, waitid, (idtype_t kind, id_t which, siginfo_t *state, int flags),
+     (kind, which, state, flags), FAULT_WAIT, -1)
+WRAP(int, posix_spawnp,
+     (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
+      const posix_spawnattr_t *attributes, char *const arguments[], char *const environment[]),
+     (pid, file, actions, attributes, arguments, environment), FAULT_SPAWN, errno)
 
 mqd_t __real_mq_open(const char *name, int flags, ...);
 mqd_t __wrap_mq_open(const char *name, int flags, ...);
