@@ -56,7 +56,8 @@ typedef struct dari_request dari_request;
 #define DARI_REMEMBERED_NS (UINT64_C(120) * 1000000000u)
 /* shm: the bytes that a connection's memory holds each way: 256 KiB. Any size from a page (4 KiB)
  * to DARI_SHM_RING_SIZE_MAX is rounded up to a power of two. Larger messages go in pieces. Each
- * connection takes twice that much memory at once, whether it is used or not. */
+ * connection takes twice that much memory at once, whether it is used or not. It is not locked:
+ * RLIMIT_MEMLOCK does not matter. */
 #define DARI_SHM_RING_SIZE_DEFAULT ((size_t)256 << 10)
 #define DARI_SHM_RING_SIZE_MAX ((size_t)256 << 20)
 /* Lines that peers may cause in the log in one second, all of them together. Then it gets one with
