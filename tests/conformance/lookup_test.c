@@ -433,6 +433,50 @@ static void a_client_closes_while_it_connects(void **state)
     dari_cancel_destroy(cancel);
 }
 
+static uint64_t time_of_thread(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * DARI_S + (uint64_t)time.tv_nsec;
+}
+
+/* Returns the time that it was at work. */
+static void *call_in_vain(void *argument)
+{
+    dari_call call = DARI_CALL(.deadline_ns = 400 * DARI_MS, .cancel = argument);
+    int32_t sum = 0;
+    uint64_t before = time_of_thread();
+    int error = add_1(with.client, &(pair){1, 1}, &sum, &call);
+    uint64_t spent = time_of_thread() - before;
+    assert_int_equal(error, DARI_DEADLINE);
+    dari_call_end(&call);
+    return (void *)(uintptr_t)spent;
+}
+
+static void first_calls_sleep(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    dari_cancel *cancel;
+    assert_int_equal(dari_cancel_create(&cancel), 0);
+    for (int first = 0; first < 2; first++) {
+        fake_set_silent(&with.rpcbind, true);
+        assert_int_equal(try_connect(HOST, NULL), 0);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(
+                pthread_create(&threads[i], NULL, call_in_vain, i % 2 == first ? cancel : NULL), 0);
+        for (int i = 0; i < 4; i++) {
+            void *spent;
+            pthread_join(threads[i], &spent);
+            assert_in_range((uintptr_t)spent, 0, 50 * DARI_MS);
+        }
+        fake_set_silent(&with.rpcbind, false);
+        dari_client_close(with.client);
+        with.client = NULL;
+    }
+    dari_cancel_destroy(cancel);
+}
+
 static void take_sum(void *user, const int32_t *result, dari_call *call)
 {
     assert_int_equal(call->error, 0);
@@ -549,6 +593,7 @@ int main(void)
         CASE(threads_wait_for_the_one_that_asks),
         CASE(first_calls_are_cancelled),
         CASE(a_client_closes_while_it_connects),
+        CASE(first_calls_sleep),
         CASE(calls_in_flight_find_it),
         CASE(calls_in_flight_that_do_not),
         CASE(a_one_way_call_finds_it),
