@@ -297,6 +297,8 @@ void di_reach_for(dari_exchange *exchange)
     if (error == DARI_ERRNO && !self.failure.system_error)
         self.failure.system_error = errno;
     di_waiter_end(client, &self.waiter);
+    /* While it woke up it may have been the one chosen to receive for others. */
+    di_client_pass_on(client);
     pthread_mutex_unlock(&client->lock);
     if (error == 0)
         return;
