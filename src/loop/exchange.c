@@ -130,8 +130,7 @@ static int check_room(dari_client *client)
     return di_channel_unsent(&client->channel) < client->queued_max ? 0 : DARI_FULL;
 }
 
-/* Sets all but what is set before it is used. */
-static void begin_waiter(di_waiter *waiter, const dari_exchange *exchange)
+void di_exchange_begin_waiter(di_waiter *waiter, const dari_exchange *exchange)
 {
     waiter->pending = (di_pending_call){0};
     waiter->deadline = exchange->deadline;
@@ -185,7 +184,7 @@ static int await_turn(dari_exchange *exchange, size_t room)
     dari_client *client = exchange->client;
     di_waiter waiter;
     exchange->delayed = true;
-    begin_waiter(&waiter, exchange);
+    di_exchange_begin_waiter(&waiter, exchange);
     waiter.room = room;
     waiter.offline = exchange->queued && !client->reconnect.never;
     int error = di_client_await_turn(client, &waiter);
@@ -514,7 +513,7 @@ const uint8_t *dari_exchange_send(dari_exchange *exchange)
         return NULL;
     dari_client *client = exchange->client;
     di_waiter waiter;
-    begin_waiter(&waiter, exchange);
+    di_exchange_begin_waiter(&waiter, exchange);
     di_exchange_lock(exchange);
     exchange->error = exchange->idempotent ? send_idempotent(exchange, &waiter)
                                            : send_and_wait(exchange, &waiter);
@@ -592,7 +591,7 @@ int dari_exchange_post(dari_exchange *exchange)
         return report(exchange);
     dari_client *client = exchange->client;
     di_waiter waiter;
-    begin_waiter(&waiter, exchange);
+    di_exchange_begin_waiter(&waiter, exchange);
     waiter.room = 1;
     di_exchange_lock(exchange);
     exchange->error = send_only(exchange, &waiter);

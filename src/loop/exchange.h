@@ -33,6 +33,10 @@ void di_exchange_leave(dari_exchange *exchange);
 /* Takes the lock of the client, unless the thread has kept it while it wrote the argument. */
 void di_exchange_lock(dari_exchange *exchange);
 
+/* Makes a waiter for the call, with its deadline and cancel. Sets all but what is set before it is
+ * used. */
+void di_exchange_begin_waiter(di_waiter *waiter, const dari_exchange *exchange);
+
 /* Writes the header for exchange->xid before the argument. */
 void di_exchange_write_header(const dari_exchange *exchange);
 

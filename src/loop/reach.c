@@ -287,8 +287,9 @@ static int await_another(dari_client *client, const dari_exchange *exchange, di_
 void di_reach_for(dari_exchange *exchange)
 {
     dari_client *client = exchange->client;
-    di_first_call self = {.waiter = {.bell = -1, .cancel = di_exchange_cancel(exchange)}};
+    di_first_call self = {.failure = {0}};
     int error = 0;
+    di_exchange_begin_waiter(&self.waiter, exchange);
     pthread_mutex_lock(&client->lock);
     while (!atomic_load(&client->reach.done) && error == 0)
         error = client->reconnect.attempt ? await_another(client, exchange, &self)
@@ -296,6 +297,8 @@ void di_reach_for(dari_exchange *exchange)
     if (error == DARI_ERRNO && !self.failure.system_error)
         self.failure.system_error = errno;
     di_waiter_end(client, &self.waiter);
+    /* While it woke up it may have been the one chosen to receive for others. */
+    di_client_pass_on(client);
     pthread_mutex_unlock(&client->lock);
     if (error == 0)
         return;

@@ -479,7 +479,8 @@ static void receive_patiently(dari_client *client, di_waiter *self)
     if (client->broken)
         return;
     errno = cause;
-    if (moved != DI_BLOCKED)
+    /* Where sending has failed, the end of what is received comes from that. */
+    if (moved != DI_BLOCKED && !(error && moved < 0))
         take_in(client, self, moved);
     if (error)
         end_sending(client, error, client->send_cause);

@@ -12,7 +12,6 @@
 #include "base/buffer.h"
 #include "base/text.h"
 #include "transport/failure.h"
-#include "transport/patience.h"
 #include "transport/place.h"
 #include "transport/resolve.h"
 #include "transport/udp_client_socket.h"
@@ -434,7 +433,7 @@ static int udp_connect(const char *rest, uint64_t deadline, const di_connect_opt
         error = di_udp_socket_open(&client, addresses, options && options->reserved_port, failure);
     if (error < 0)
         return error;
-    bool patient = di_socket_make_patient(client.descriptor);
+    bool patient = di_udp_socket_make_patient(&client);
     error = make_connection(client.descriptor, false, ret_connection);
     if (error < 0) {
         di_udp_socket_settle(&client);

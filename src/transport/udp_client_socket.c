@@ -2,12 +2,14 @@
 #include "transport/udp_client_socket.h"
 
 #include "transport/failure.h"
+#include "transport/patience.h"
 #include "transport/tcp_options.h"
 #include "transport/universal.h"
 
 #include <dari/error.h>
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -101,6 +103,22 @@ int di_udp_socket_open(di_udp_client_socket *udp_socket, struct addrinfo *addres
     if (error < 0 && udp_socket->descriptor >= 0)
         close(udp_socket->descriptor);
     return error;
+}
+
+/* Has the kernel look at checksums before datagrams are there to be received, as it does for a
+ * filter. It would find a wrong one when it is received, and begin the time of a receive that waits
+ * anew: as often as somebody sends one. */
+static bool check_sums_first(int descriptor)
+{
+    struct sock_filter takes_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+    const struct sock_fprog program = {.len = 1, .filter = &takes_all};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
+bool di_udp_socket_make_patient(const di_udp_client_socket *udp_socket)
+{
+    return check_sums_first(udp_socket->descriptor) &&
+           di_socket_make_patient(udp_socket->descriptor);
 }
 
 /* Drops what came from the last address, or, while the socket had none, from anywhere; refusals

@@ -22,6 +22,9 @@ typedef struct di_udp_client_socket {
 int di_udp_socket_open(di_udp_client_socket *udp_socket, struct addrinfo *addresses, bool reserved,
                        di_failure *ret_failure);
 
+/* As di_socket_make_patient (patience.h). */
+bool di_udp_socket_make_patient(const di_udp_client_socket *udp_socket);
+
 /* Connects to the next one to which there is a way, and returns 1; or, behind the last one, to the
  * first again, and returns 0; or returns DARI_ERRNO, after which it leads nowhere. What has come
  * for it so far is dropped. */

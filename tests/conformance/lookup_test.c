@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define HOST "tcp://127.0.0.1"
 
@@ -433,6 +435,145 @@ static void a_client_closes_while_it_connects(void **state)
     dari_cancel_destroy(cancel);
 }
 
+static uint64_t time_of_thread(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * DARI_S + (uint64_t)time.tv_nsec;
+}
+
+/* Returns the time that it was at work. */
+static void *call_in_vain(void *argument)
+{
+    dari_call call = DARI_CALL(.deadline_ns = 400 * DARI_MS, .cancel = argument);
+    int32_t sum = 0;
+    uint64_t before = time_of_thread();
+    int error = add_1(with.client, &(pair){1, 1}, &sum, &call);
+    uint64_t spent = time_of_thread() - before;
+    assert_int_equal(error, DARI_DEADLINE);
+    dari_call_end(&call);
+    return (void *)(uintptr_t)spent;
+}
+
+static void first_calls_sleep(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    dari_cancel *cancel;
+    assert_int_equal(dari_cancel_create(&cancel), 0);
+    for (int first = 0; first < 2; first++) {
+        fake_set_silent(&with.rpcbind, true);
+        assert_int_equal(try_connect(HOST, NULL), 0);
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(
+                pthread_create(&threads[i], NULL, call_in_vain, i % 2 == first ? cancel : NULL), 0);
+        for (int i = 0; i < 4; i++) {
+            void *spent;
+            pthread_join(threads[i], &spent);
+            assert_in_range((uintptr_t)spent, 0, 50 * DARI_MS);
+        }
+        fake_set_silent(&with.rpcbind, false);
+        dari_client_close(with.client);
+        with.client = NULL;
+    }
+    dari_cancel_destroy(cancel);
+}
+
+static void *post_with_cancel(void *argument)
+{
+    dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_S, .cancel = argument);
+    int error = nothing_1_oneway(with.client, &call);
+    assert_false(call.may_have_run);
+    dari_call_end(&call);
+    return (void *)(intptr_t)error;
+}
+
+static void never_done(void *user, dari_call *call)
+{
+    (void)call;
+    *(bool *)user = true;
+}
+
+static void *start_with_cancel(void *argument)
+{
+    dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_S, .cancel = argument);
+    bool done = false;
+    int error = nothing_1_start(with.client, &call, never_done, &done);
+    assert_false(done);
+    dari_call_end(&call);
+    return (void *)(intptr_t)error;
+}
+
+/* Each is the one that has begun to connect. */
+static void other_first_calls_are_cancelled(void **state)
+{
+    (void)state;
+    void *(*const ways[])(void *) = {post_with_cancel, start_with_cancel};
+    fake_set_silent(&with.rpcbind, true);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_t thread;
+        dari_cancel *cancel;
+        void *result;
+        assert_int_equal(try_connect(HOST, NULL), 0);
+        assert_int_equal(dari_cancel_create(&cancel), 0);
+        assert_int_equal(pthread_create(&thread, NULL, ways[i], cancel), 0);
+        fake_await_waiting(&with.rpcbind, 1);
+        dari_cancel_now(cancel);
+        pthread_join(thread, &result);
+        assert_int_equal((intptr_t)result, DARI_CANCELLED);
+        dari_cancel_destroy(cancel);
+        dari_client_close(with.client);
+        with.client = NULL;
+    }
+    fake_set_silent(&with.rpcbind, false);
+}
+
+/* Each that has waited for another one's attempt makes its own, and is told what that has met. */
+static void first_calls_that_all_fail(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    uint64_t long_time = 30 * DARI_S;
+    with.rpcbind.answer = "";
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_from_thread, &long_time), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    fake_set_silent(&with.rpcbind, false);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_int_equal((intptr_t)result, DARI_NOT_REGISTERED);
+    }
+    with.rpcbind.answer = NULL;
+    assert_int_equal(try_add(), 0);
+}
+
+static void a_child_closes_a_client_that_connects(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    uint64_t long_time = 30 * DARI_S;
+    void *result;
+    int status;
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_from_thread, &long_time), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        bool refused = nothing_1(with.client, NULL) == DARI_FORKED;
+        dari_client_close(with.client);
+        _exit(refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fake_set_silent(&with.rpcbind, false);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, 0);
+}
+
 static void take_sum(void *user, const int32_t *result, dari_call *call)
 {
     assert_int_equal(call->error, 0);
@@ -549,6 +690,10 @@ int main(void)
         CASE(threads_wait_for_the_one_that_asks),
         CASE(first_calls_are_cancelled),
         CASE(a_client_closes_while_it_connects),
+        CASE(first_calls_sleep),
+        CASE(other_first_calls_are_cancelled),
+        CASE(first_calls_that_all_fail),
+        CASE(a_child_closes_a_client_that_connects),
         CASE(calls_in_flight_find_it),
         CASE(calls_in_flight_that_do_not),
         CASE(a_one_way_call_finds_it),

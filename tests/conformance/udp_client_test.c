@@ -9,8 +9,10 @@
 #include <dari/counters.h>
 #include <dari/interface.h>
 #include <errno.h>
-#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -512,6 +514,77 @@ static void deadline_of_a_silent_server(void **state)
     close(server);
 }
 
+/* A datagram on its way to a client, whose checksum is wrong. It is too large for the kernel to
+ * look at that as soon as it comes. */
+typedef struct wrong_datagram {
+    struct iphdr ip;
+    struct udphdr udp;
+    uint8_t bytes[400];
+} wrong_datagram;
+
+typedef struct wrong_sender {
+    int raw;
+    struct sockaddr_in to;
+    wrong_datagram datagram;
+    atomic_bool over;
+} wrong_sender;
+
+/* Sends for 5 s at most. */
+static void *send_wrong_ones(void *argument)
+{
+    wrong_sender *sender = argument;
+    for (int i = 0; i < 250 && !atomic_load(&sender->over); i++) {
+        sendto(sender->raw, &sender->datagram, sizeof sender->datagram, 0,
+               (const struct sockaddr *)&sender->to, sizeof sender->to);
+        nanosleep(&(struct timespec){.tv_nsec = SOON_NS}, NULL);
+    }
+    return NULL;
+}
+
+static wrong_datagram make_wrong_datagram(uint16_t from, const struct sockaddr_in *to)
+{
+    return (wrong_datagram){
+        .ip = {.version = 4,
+               .ihl = 5,
+               .tot_len = htons(sizeof(wrong_datagram)),
+               .ttl = 64,
+               .protocol = IPPROTO_UDP,
+               .saddr = htonl(INADDR_LOOPBACK),
+               .daddr = to->sin_addr.s_addr},
+        .udp = {.source = htons(from),
+                .dest = to->sin_port,
+                .len = htons(sizeof(wrong_datagram) - sizeof(struct iphdr)),
+                .check = htons(1)},
+    };
+}
+
+static void wrong_checksums_do_not_put_a_deadline_off(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint8_t bytes[128];
+    wrong_sender sender = {.raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)};
+    pthread_t thread;
+    if (sender.raw < 0)
+        skip();
+    int server = open_socket(0, &port);
+    dari_client *client = connect_to_port(port, NULL);
+    assert_int_equal(nothing_1(client, &DARI_CALL(.deadline_ns = DARI_MS)), DARI_DEADLINE);
+    take(server, bytes, sizeof bytes, &sender.to);
+    sender.datagram = make_wrong_datagram(port, &sender.to);
+    assert_int_equal(pthread_create(&thread, NULL, send_wrong_ones, &sender), 0);
+    uint64_t begun = di_now();
+    int error = nothing_1(client, &DARI_CALL(.deadline_ns = 500 * DARI_MS));
+    uint64_t passed = di_now() - begun;
+    atomic_store(&sender.over, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(error, DARI_DEADLINE);
+    assert_in_range(passed, 500 * DARI_MS, 3 * DARI_S);
+    dari_client_close(client);
+    close(server);
+    close(sender.raw);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +602,7 @@ int main(void)
         cmocka_unit_test(a_refusal_of_one_copy),
         cmocka_unit_test(kept_messages_stay_few),
         cmocka_unit_test(deadline_of_a_silent_server),
+        cmocka_unit_test(wrong_checksums_do_not_put_a_deadline_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
