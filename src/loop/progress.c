@@ -91,15 +91,21 @@ void di_loop_detach(dari_client *client)
 
 int di_loop_want_room(dari_client *client, bool wants)
 {
-    if (!client->loop.made || client->over || client->loop.wants_room == wants)
-        return 0;
-    client->loop.wants_room = wants;
-    if (client->loop.rests)
-        return 0;
+    di_client_loop *loop = &client->loop;
+    const di_connection *connection = client->channel.connection;
+    const epoll_data_t tag = {.fd = CONNECTION};
     const unsigned both = DI_WANTS_RECEIVE | DI_WANTS_SEND;
-    return di_watches_change(client->loop.descriptor, client->channel.connection,
-                             wants ? DI_WANTS_RECEIVE : both, wants ? both : DI_WANTS_RECEIVE,
-                             (epoll_data_t){.fd = CONNECTION});
+    if (!loop->made || client->over || loop->wants_room == wants)
+        return 0;
+    loop->wants_room = wants;
+    if (loop->rests && (client->held || !wants))
+        return 0;
+    if (!loop->rests)
+        return di_watches_change(loop->descriptor, connection, wants ? DI_WANTS_RECEIVE : both,
+                                 wants ? both : DI_WANTS_RECEIVE, tag);
+    /* Who waits by receiving may do so for long. */
+    loop->rests = false;
+    return di_watches_add(loop->descriptor, connection, both, tag);
 }
 
 /* A thread reads its reply in the connection's memory, or waits by receiving, and nothing else can
@@ -248,7 +254,7 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     /* A thread that waits for the descriptor alone would not learn that its reply is there. */
     bool blind = client->receiver && client->receiver->bell < 0;
     if (client->over || client->held || client->broken || blind) {
-        if (client->held || client->receiving)
+        if (client->held || (client->receiving && !client->loop.wants_room))
             rest(client);
         else if (blind) /* its descriptor is this one's too, which tells until it has received */
             yield_to_receiver(client);
