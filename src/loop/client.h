@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The client behind dari_client, shared by client.c (its life), exchange.c (one call), wait.c (who
- * receives), flight.c (calls that nobody waits for), progress.c (the loop in which they end) and
- * reconnect.c (what follows on the end of its connection).
+ * receives), receive.c (what comes of that), flight.c (calls that nobody waits for), progress.c
+ * (the loop in which they end) and reconnect.c (what follows on the end of its connection).
  *
  * Threads: `lock` guards everything below it. Three things are done without it, each by the one
  * thread that has announced it: writing an argument into the lent room (`writing`), decoding a
@@ -172,13 +172,18 @@ int di_client_await_sent(dari_client *client, di_waiter *waiter, uint64_t commit
  * DARI_ERRNO. Called with the lock held. */
 void di_client_break(dari_client *client, int error, int cause);
 
-/* Wakes all who wait. */
+/* Wakes a thread that sleeps or polls; all who do. */
+void di_client_wake(di_waiter *waiter);
 void di_client_wake_all(const dari_client *client);
 
-/* Hands out what has been received; receives without waiting and hands that out. Called with the
- * lock held, while the reply of nobody is held. */
+/* Hands out what has been received; receives without waiting and hands that out. The reply of
+ * `self`, which may be NULL, is left where it lies. Called with the lock held, while the reply of
+ * nobody is held. */
 void di_client_hand_out(dari_client *client);
-void di_client_receive(dari_client *client);
+void di_client_receive(dari_client *client, di_waiter *self);
+/* The same, but waits for something first, without the lock, as receive_patiently of transport.h
+ * does. `self` is the receiver, and is no more when this returns. */
+void di_client_receive_patiently(dari_client *client, di_waiter *self);
 
 /* Gives a message to the call that it answers, or to who serves calls. Called with the lock held,
  * while the reply of nobody is held. */

@@ -265,7 +265,7 @@ static di_flight *next_in_place(dari_client *client, bool *received)
     if (!flights->in_place && !*received && !client->broken) {
         *received = true;
         client->received_at = di_now();
-        di_client_receive(client);
+        di_client_receive(client, NULL);
     }
     client->landing = false;
     di_flight *flight = flights->in_place;

@@ -168,7 +168,7 @@ void di_reconnect_look(dari_client *client, const dari_exchange *exchange)
         if (received(client) == before)
             return;
         before = received(client);
-        di_client_receive(client);
+        di_client_receive(client, NULL);
     }
 }
 
