@@ -183,8 +183,8 @@ void workers_begin_no_call_once_told(test_fixture *fixture)
     fixture->options.workers = 1;
     fixture_close_gate(fixture);
     fixture_listen(fixture);
-    assert_int_equal(pthread_create(&loop, NULL, serve_until_finished, fixture), 0);
     di_connection *peer = raw_connect(fixture);
+    assert_int_equal(pthread_create(&loop, NULL, serve_until_finished, fixture), 0);
     for (uint32_t i = 0; i < COUNT; i++)
         send_nothing(peer, i);
     fixture_await_entered(fixture, 1);
