@@ -235,6 +235,11 @@ static void do_nothing(int number)
 
 void signals_do_not_put_a_deadline_off(test_fixture *fixture)
 {
+#ifdef TEST_IS_EMULATED
+    (void)send_signals;
+    (void)do_nothing;
+    (void)fixture; /* an emulator of another machine crashes after so many signals */
+#else
     struct sigaction action = {.sa_handler = do_nothing}, before;
     assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
     di_listener *silent = raw_listen(fixture);
@@ -253,6 +258,7 @@ void signals_do_not_put_a_deadline_off(test_fixture *fixture)
     dari_client_close(client);
     silent->ops->close(silent);
     dari_call_end(&call);
+#endif
 }
 
 void deadline_while_sending(test_fixture *fixture)
