@@ -178,14 +178,6 @@ static bool is_gone(pid_t pid, uint64_t allowed)
 
 static unsigned descriptors_at_start;
 
-static void await_descriptors(unsigned count)
-{
-    uint64_t until = di_deadline_in(10 * DARI_S);
-    while (count_descriptors() != count && di_now() < until)
-        poll(NULL, 0, 1);
-    assert_int_equal(count_descriptors(), count);
-}
-
 static void a_program_serves(void **state)
 {
     (void)state;
@@ -199,7 +191,7 @@ static void a_program_serves(void **state)
     assert_true(di_now() - began < 2 * DARI_S);
     assert_true(is_gone(pid, 4 * DARI_S)); /* by itself: the time of grace is longer */
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    await_descriptors(before);
+    assert_true(await_descriptors(before));
 }
 
 static void programs_must_be_allowed(void **state)
@@ -545,7 +537,7 @@ static void programs_are_killed(void **state)
     int trials = getenv("DARI_LONG") ? 1000 : 100;
     uint32_t seed = 13;
     /* What looks after the programs of earlier cases may not be done yet. */
-    await_descriptors(descriptors_at_start);
+    assert_true(await_descriptors(descriptors_at_start));
     dari_client *client = start("serve", &(dari_client_options){.backoff_first_ns = 1});
     for (int i = 0; i < trials; i++) {
         pid_t pid = pid_of_next(client);
@@ -571,7 +563,7 @@ static void programs_are_killed(void **state)
         assert_true(is_gone(pid, 10 * DARI_S));
     }
     dari_client_close(client);
-    await_descriptors(descriptors_at_start);
+    assert_true(await_descriptors(descriptors_at_start));
 }
 
 /* In a child, whose limit is its own. */

@@ -9,6 +9,7 @@
 #include <dari/pipe.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,8 @@ static void call_add(const fault_plan *plan, dari_client *client)
     check(plan, error < 0 || sum == 5, "the sum is wrong", error);
 }
 
-/* The thread that looks after a program takes its status; but not where that is what failed. */
+/* The thread that looks after a program takes its status, and tells nobody; but not where that is
+ * what failed. */
 static void await_no_child(const fault_plan *plan)
 {
     siginfo_t state;
@@ -88,19 +90,9 @@ static void await_no_child(const fault_plan *plan)
         if (plan->call == FAULT_WAIT)
             waitpid(-1, NULL, WNOHANG);
         check(plan, di_now() < until, "a program is left", 0);
-        usleep(1000);
+        poll(NULL, 0, 1);
     }
     assert_int_equal(errno, ECHILD);
-}
-
-/* The thread ends by itself. */
-static void await_descriptors(const fault_plan *plan, unsigned count)
-{
-    uint64_t until = di_deadline_in(PATIENCE_NS);
-    while (count_descriptors() != count) {
-        check(plan, di_now() < until, "a descriptor is left", 0);
-        usleep(1000);
-    }
 }
 
 static char self[4096];
@@ -120,7 +112,7 @@ static bool start_program(fault_plan *plan, const dari_client_options *options)
     dari_client_close(client);
     unsigned struck = fault_end(&calls);
     await_no_child(plan);
-    await_descriptors(plan, before);
+    check(plan, await_descriptors(before), "a descriptor is left", 0);
     return struck > 0;
 }
 

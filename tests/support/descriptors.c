@@ -2,6 +2,7 @@
 #include "support/descriptors.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,4 +18,11 @@ unsigned count_descriptors(void)
         count++;
     closedir(directory);
     return count;
+}
+
+bool await_descriptors(unsigned count)
+{
+    for (int i = 0; i < 10000 && count_descriptors() != count; i++)
+        poll(NULL, 0, 1);
+    return count_descriptors() == count;
 }
