@@ -187,19 +187,6 @@ bool di_server_is_exhausted(const dari_server *server)
     return spent;
 }
 
-/* Accepting has failed: not again for a while. */
-static void pause_accepting(dari_server *server, const di_address *address, int error, int cause)
-{
-    char buffer[96];
-    server->accept_again = di_deadline_in(DI_ACCEPT_PAUSE_NS);
-    if (server->told_no_accept)
-        return;
-    server->told_no_accept = true;
-    di_server_log(server, error, "%s: connections wait: %s", address->text,
-                  error == DARI_ERRNO ? strerror_r(cause, buffer, sizeof buffer)
-                                      : dari_error_text(error));
-}
-
 /* Whether a listener is watched only while there may be more connections. */
 static bool may_rest(const di_address *address)
 {
@@ -212,6 +199,29 @@ static void unwatch_listeners(dari_server *server, const di_address *end)
     for (di_address *address = server->addresses; address != end; address = address->next)
         if (may_rest(address))
             watch_listener(server, address, EPOLL_CTL_DEL);
+}
+
+/* As soon as a connection may have to wait: where there may be more by the end of this turn, those
+ * that shared listeners keep are taken only if accepting has stopped meanwhile. */
+static void stop_accepting(dari_server *server)
+{
+    if (server->accepting)
+        unwatch_listeners(server, NULL);
+    server->accepting = false;
+}
+
+/* Accepting has failed: not again for a while. */
+static void pause_accepting(dari_server *server, const di_address *address, int error, int cause)
+{
+    char buffer[96];
+    stop_accepting(server);
+    server->accept_again = di_deadline_in(DI_ACCEPT_PAUSE_NS);
+    if (server->told_no_accept)
+        return;
+    server->told_no_accept = true;
+    di_server_log(server, error, "%s: connections wait: %s", address->text,
+                  error == DARI_ERRNO ? strerror_r(cause, buffer, sizeof buffer)
+                                      : dari_error_text(error));
 }
 
 /* Watches all listeners, or none where one can't be watched now. */
@@ -277,13 +287,10 @@ void di_server_update_accepting(dari_server *server)
     bool accepting = may_have_more(server) && !server->finishing;
     if (accepting == server->accepting)
         return;
-    if (accepting) {
-        server->accepting = watch_listeners(server);
+    if (!accepting)
+        stop_accepting(server);
+    else if ((server->accepting = watch_listeners(server)))
         accept_kept(server);
-    } else {
-        unwatch_listeners(server, NULL);
-        server->accepting = false;
-    }
 }
 
 /* Whether the newest connection is one too many of its peer. Peers that cannot be told apart, for
@@ -365,6 +372,8 @@ void di_server_accept(dari_server *server, di_address *address)
     for (int i = 0; i < DI_ACCEPTS_PER_TURN && may_accept(server, address); i++) {
         di_connection *connection;
         address->listener->full = !server->finishing && !may_have_more(server);
+        if (address->listener->full)
+            stop_accepting(server);
         int result = address->listener->ops->accept(address->listener, &connection);
         if (result == DI_BLOCKED)
             return;

@@ -137,7 +137,8 @@ void di_session_close(dari_server *server, di_session *session)
         server->connections--;
     if (session->accepted)
         di_count(&server->traffic.closed, 1);
-    server->accept_again = 0;
+    if (server->accept_again)
+        server->accept_again = server->now;
     di_caller_lost(session);
     di_session_reference_drop(session);
 }

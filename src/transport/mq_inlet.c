@@ -227,6 +227,12 @@ static bool is_done(mq_inlet *inlet)
     return true;
 }
 
+/* Whether the next turn has something to hand out, whatever the queue holds. */
+static bool has_more(const mq_inlet *inlet)
+{
+    return inlet->news.first || (inlet->waiting.first && !inlet->head.full);
+}
+
 /* What cannot be accepted waits; nobody else has to wait for that. */
 static int mq_accept(di_listener *base, di_connection **ret_connection)
 {
@@ -249,7 +255,7 @@ static int mq_accept(di_listener *base, di_connection **ret_connection)
         if (connection) {
             *ret_connection = &connection->head;
             inlet->handed_out = true;
-            if (inlet->news.first)
+            if (has_more(inlet))
                 nudge(inlet);
             return DI_MOVED;
         }
@@ -265,7 +271,7 @@ static int mq_accept(di_listener *base, di_connection **ret_connection)
             look_at_lost(inlet);
     }
     bool may_go_on = error == 0 || error == DARI_PERMISSION;
-    if (inlet->news.first || (inlet->waiting.first && may_go_on && !base->full))
+    if (inlet->news.first || (may_go_on && has_more(inlet)))
         nudge(inlet);
     errno = cause;
     return error;

@@ -20,9 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SHORT_PAUSE_NS (3 * DARI_MS)
-
-static atomic_bool hurried;
+static _Atomic uint64_t pause_ns = DI_ACCEPT_PAUSE_NS;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool armed; /* guards what follows together with the lock */
 static fault_plan plan;
@@ -37,17 +35,17 @@ void fault_begin(const fault_plan *begun)
     atomic_store(&armed, true);
 }
 
-void fault_hurry(bool hurries)
+void fault_set_pause(uint64_t duration_ns)
 {
-    atomic_store(&hurried, hurries);
+    atomic_store(&pause_ns, duration_ns);
 }
 
 uint64_t __real_di_deadline_in(uint64_t duration);
 uint64_t __wrap_di_deadline_in(uint64_t duration);
 uint64_t __wrap_di_deadline_in(uint64_t duration)
 {
-    bool shortens = atomic_load(&hurried) && duration == DI_ACCEPT_PAUSE_NS;
-    return __real_di_deadline_in(shortens ? SHORT_PAUSE_NS : duration);
+    bool pauses = duration == DI_ACCEPT_PAUSE_NS;
+    return __real_di_deadline_in(pauses ? atomic_load(&pause_ns) : duration);
 }
 
 unsigned fault_end(unsigned *ret_calls)

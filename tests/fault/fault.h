@@ -8,6 +8,7 @@
 #define DARI_TEST_FAULT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What is stood in for. Calls that are one to the test have one name. */
 enum fault_call {
@@ -74,9 +75,9 @@ typedef struct fault_plan {
     unsigned count; /* and so many are struck then */
 } fault_plan;
 
-/* While it is set, the pause after a failure to accept is short: it is over before a test has
- * waited for it. */
-void fault_hurry(bool hurries);
+/* How long the pause after a failure to accept is from now on. Of 0 it is over by the end of the
+ * turn that it began in. */
+void fault_set_pause(uint64_t duration_ns);
 
 void fault_begin(const fault_plan *plan);
 /* Returns how many calls were struck. `ret_calls`: all wrapped calls meanwhile. */

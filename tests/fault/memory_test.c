@@ -4,12 +4,8 @@
  * the one that is named. */
 #include "fault/stage.h"
 
-#include "base/clock.h"
-#include "loop/server.h"
 #include "support/queues.h"
 
-#include <limits.h>
-#include <poll.h>
 #include <string.h>
 
 #define ALLOCATIONS_MAX 500u
@@ -135,52 +131,6 @@ static void a_server_that_starts(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
-/* Turns of the server's loop until it would sleep, of which there are `most`. */
-static void expect_rest(dari_server *server, unsigned most)
-{
-    struct pollfd loop = {.fd = dari_server_descriptor(server), .events = POLLIN};
-    unsigned turns = 0;
-    while ((dari_server_timeout_ns(server) == 0 || poll(&loop, 1, 0) > 0) && turns <= most) {
-        assert_true(dari_server_dispatch(server) >= 0);
-        turns++;
-    }
-    assert_in_range(turns, 1, most);
-    assert_in_range(dari_server_timeout_ns(server), 1, DI_ACCEPT_PAUSE_NS);
-}
-
-/* What a client says first cannot be kept for want of memory: the server's loop sleeps before it
- * looks again, and the client is served once there is some. */
-static void an_inlet_without_memory(void **state)
-{
-    (void)state;
-    enum { TURNS_MAX = 12 };
-    fault_plan plan = {.call = FAULT_ALLOCATE, .count = UINT_MAX};
-    unsigned calls;
-    int32_t sum = 0;
-    if (!is_chosen("mq"))
-        return;
-    test_scene *scene = set_stage(NULL, SERVER_LOOP, scheme_named("mq"), &plan, false);
-    test_fixture *fixture = &scene->fixture;
-    fixture_listen(fixture);
-    /* The first of them uses up what the server has put by, and is closed. */
-    dari_client *first = fixture_connect(fixture, NULL), *second = fixture_connect(fixture, NULL);
-    assert_int_equal(nothing_1_oneway(second, NULL), 0);
-    fault_begin(&plan);
-    expect_rest(fixture->server, TURNS_MAX);
-    assert_int_equal(fixture->server->connections, 0);
-    /* When the pause is over it is as before. */
-    fixture->server->accept_again = di_now();
-    expect_rest(fixture->server, TURNS_MAX);
-    fault_end(&calls);
-    fixture_start(fixture);
-    assert_int_equal(add_1(second, &(pair){2, 3}, &sum, NULL), 0);
-    assert_int_equal(sum, 5);
-    assert_int_equal(count_entered(scene), 2);
-    dari_client_close(first);
-    dari_client_close(second);
-    clear_stage(scene);
-}
-
 int main(int argc, char **argv)
 {
     chosen = argc > 1 ? argv[1] : NULL;
@@ -198,7 +148,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(calls_are_kept),
         cmocka_unit_test(calls_are_repeated),
         cmocka_unit_test(a_server_that_starts),
-        cmocka_unit_test(an_inlet_without_memory),
     };
     use_queues_of_ones_own();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "fault/scene_calls.h"
 #include "loop/client.h"
+#include "loop/server.h"
 
 #include <dari/server.h>
 
@@ -11,6 +12,9 @@
 
 /* More wrapped calls than this, where one has failed, are a loop that spins. */
 #define CALLS_MAX 3000u
+
+/* Over before a scene has waited for it. */
+#define SHORT_PAUSE_NS (3 * DARI_MS)
 
 const char *const scene_schemes[START_SCHEMES] = {"unix_abstract", "tcp4", "shm",
                                                   "fifo",          "mq",   "unix_path"};
@@ -165,7 +169,7 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
         pthread_create(&scene->partner, NULL, scene_partner, scene);
     if (kind->run == scene_both_ways)
         begin_home(scene);
-    fault_hurry(true);
+    fault_set_pause(server == SERVER_ONE_LOOP ? 0 : SHORT_PAUSE_NS);
     fault_begin(plan);
     kind->run(scene);
     unsigned struck = fault_end(&calls);
@@ -182,7 +186,7 @@ bool scene_play(const scene_kind *kind, scene_server server, const test_scheme *
     dari_client_close(scene->client);
     end_answerer(scene);
     clear_stage(scene);
-    fault_hurry(false);
+    fault_set_pause(DI_ACCEPT_PAUSE_NS);
     return struck > 0;
 }
 
