@@ -164,13 +164,13 @@ typedef struct dari_client_options {
  * that never waits nor dispatches stands still after 32 KiB.
  *
  * Of a host with several addresses each is tried in turn, within the deadline, until one connects.
- * Over udp:// nobody is asked before the first call, so that is the first one to which there is a
- * way. Where it says that nobody listens, before anything has come from any, the calls that wait are
- * sent to the next one at once, within their deadlines; after the last one, and from then on where
- * something has come, they get DARI_REFUSED, and the next call begins with the first, or where that
- * was. An address that says nothing is not left. There a message has at most 65,507 bytes, and only
- * an error of the socket itself counts as a lost connection. A call that was sent again may have
- * run, whatever the server answers: that is about one copy.
+ * Over udp:// nobody tells whether he is there: an address alone is taken, and a call gets
+ * DARI_REFUSED where it says that nobody listens. Where a name has several, procedure 0 of the
+ * program that will be called is called at each in turn, each with its share of the time that is
+ * left, and the first that answers is taken; from then on it is the one. Who calls first, connects,
+ * as without a port (below). Over udp:// a message has at most 65,507 bytes, and only an error of
+ * the socket itself counts as a lost connection. A call that was sent again may have run, whatever
+ * the server answers: that is about one copy.
  *
  * Over fifo: the client makes two FIFOs beside the server's, mode 0600, so that the server has to
  * be of the same user, or root's, and the client to have the right to make files there: otherwise

@@ -110,7 +110,7 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
         di_reconnect_begin(client, options);
         client->reconnect.never |= client->reach.destination.transport->once;
     }
-    if (error == 0 && (!client->reach.destination.asks || options->interface))
+    if (error == 0)
         error = di_reach_connect(client, options->interface, di_deadline_in(allowed), &failure);
     if (error < 0) {
         dari_client_close(client);

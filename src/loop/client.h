@@ -112,7 +112,6 @@ struct dari_client {
     di_waiter *sender;          /* a thread that waits for the descriptor to send only */
     bool writing;               /* a thread writes its argument */
     bool flush_wanted;          /* and is to send, after that, what others had to leave */
-    bool resend_wanted;         /* and all calls that wait, again */
     bool drafting;              /* that is in `draft`, since there is no connection */
     uint8_t *message;           /* the message being written */
     size_t message_size;

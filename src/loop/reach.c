@@ -3,25 +3,12 @@
 
 #include "base/clock.h"
 #include "loop/exchange.h"
-#include "loop/rpcbind.h"
 #include "transport/failure.h"
 #include "transport/place.h"
-#include "transport/resolve.h"
-#include "transport/universal.h"
 
 #include <errno.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define RPCBIND_PORT 111
-/* "[ADDRESS%INTERFACE]:PORT" behind any prefix. */
-#define NUMERIC_SIZE (INET6_ADDRSTRLEN + IF_NAMESIZE + 24)
-
-/* How far a try has come: the further, the more its failure tells. */
-enum stage { STAGE_RPCBIND, STAGE_ASKED, STAGE_SERVER };
 
 static di_connect_options connect_options(const dari_client_options *client)
 {
@@ -81,125 +68,11 @@ void di_reach_end(dari_client *client)
     free(client->reach.destination.rpcbind);
 }
 
-/* An address of the host by numbers, and a port. */
-static int write_numeric(char text[NUMERIC_SIZE], const di_transport *transport,
-                         const struct addrinfo *address, unsigned port)
-{
-    char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
-    bool bracketed = address->ai_family == AF_INET6;
-    if (getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0,
-                    NI_NUMERICHOST) != 0)
-        return DARI_ADDRESS;
-    snprintf(text, NUMERIC_SIZE, "%s%s%s%s:%u", transport->prefix, bracketed ? "[" : "", host,
-             bracketed ? "]" : "", port);
-    return 0;
-}
-
-/* Asks rpcbind at one address of the host for the port of the program. */
-static int ask_at(const di_destination *destination, const struct addrinfo *address,
-                  uint64_t deadline, unsigned *ret_port, enum stage *ret_stage, di_failure *failure)
-{
-    char text[NUMERIC_SIZE], universal[DI_UNIVERSAL_SIZE];
-    di_socket_address place = {.v6 = {0}};
-    di_rpcb what = {.program = destination->program,
-                    .version = destination->version,
-                    .netid = di_netid(address->ai_family, destination->transport->port_type),
-                    .address = universal,
-                    .owner = ""};
-    int error = write_numeric(text, destination->transport, address, RPCBIND_PORT);
-    if (error < 0 || !what.netid || address->ai_addrlen > sizeof place)
-        return DARI_ADDRESS;
-    memcpy(&place, address->ai_addr, address->ai_addrlen);
-    di_universal_write(&place, universal);
-    di_rpcbind rpcbind;
-    error = di_rpcbind_open(&rpcbind, destination->rpcbind ? destination->rpcbind : text, false,
-                            deadline, failure);
-    if (error < 0)
-        return error;
-    *ret_stage = STAGE_ASKED;
-    error = di_rpcbind_port(&rpcbind, &what, ret_port, failure);
-    di_rpcbind_close(&rpcbind);
-    return error;
-}
-
-/* The host is the one that the address names: from rpcbind comes the port alone. */
-static int try_address(const di_destination *destination, const struct addrinfo *address,
-                       uint64_t deadline, enum stage *ret_stage, di_connection **ret_connection,
-                       di_failure *failure)
-{
-    char text[NUMERIC_SIZE];
-    unsigned port;
-    int error = ask_at(destination, address, deadline, &port, ret_stage, failure);
-    if (error == 0)
-        error = write_numeric(text, destination->transport, address, port);
-    if (error < 0)
-        return error;
-    *ret_stage = STAGE_SERVER;
-    return destination->transport->connect(text + strlen(destination->transport->prefix), deadline,
-                                           &destination->options, ret_connection, failure);
-}
-
-/* Tries the addresses in order, each with its share of the time that is left. Where all fail, the
- * most telling error is reported; of equal ones the last. */
-static int try_addresses(const di_destination *destination, const struct addrinfo *addresses,
-                         uint64_t deadline, di_connection **ret_connection, di_failure *ret_failure)
-{
-    unsigned left = 0;
-    int told = DARI_ADDRESS, told_rank = -1;
-    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
-        left++;
-    for (const struct addrinfo *at = addresses; at; at = at->ai_next, left--) {
-        uint64_t now = di_now();
-        uint64_t until = deadline;
-        if (deadline != DI_NEVER && deadline > now)
-            until = now + (deadline - now) / left;
-        di_failure failure = {0};
-        enum stage stage = STAGE_RPCBIND;
-        int error = at != addresses && now >= deadline
-                        ? DARI_DEADLINE
-                        : try_address(destination, at, until, &stage, ret_connection, &failure);
-        if (error == 0)
-            return 0;
-        int rank = (int)stage * 4 + di_failure_rank(error);
-        if (rank >= told_rank) {
-            told = error;
-            told_rank = rank;
-            *ret_failure = failure;
-        }
-    }
-    return told;
-}
-
-static int ask_and_connect(const di_destination *destination, uint64_t deadline,
-                           di_connection **ret_connection, di_failure *failure)
-{
-    di_place place;
-    struct addrinfo *addresses;
-    char port[8];
-    snprintf(port, sizeof port, "%d", RPCBIND_PORT);
-    int error = di_place_parse(destination->rest, &place, failure);
-    if (error == 0)
-        error = di_resolve_address(place.host, port, deadline, &addresses, failure);
-    if (error < 0)
-        return error;
-    error = try_addresses(destination, addresses, deadline, ret_connection, failure);
-    freeaddrinfo(addresses);
-    return error;
-}
-
-int di_destination_connect(const di_destination *destination, uint64_t deadline,
-                           di_connection **ret_connection, di_failure *failure)
-{
-    if (destination->asks)
-        return ask_and_connect(destination, deadline, ret_connection, failure);
-    return destination->transport->connect(destination->rest, deadline, &destination->options,
-                                           ret_connection, failure);
-}
-
 static void set_program(di_destination *destination, const dari_interface *interface)
 {
     destination->program = interface->program;
     destination->version = interface->version;
+    destination->knows_program = true;
 }
 
 /* Gives the client its first connection. Called with the lock held. */
@@ -208,6 +81,9 @@ static int settle(dari_client *client, di_connection *connection, di_failure *fa
     int error = 0;
     di_channel_init(&client->channel, connection, &client->reach.limits);
     client->broken = 0;
+    /* To connect again it may take a program, when the name has more addresses by then. Where none
+     * is known, it is number 0, which is nobody's: to say so is an answer. */
+    client->reach.destination.knows_program = true;
     if (client->loop.made && di_loop_attach(client) < 0) {
         error = di_fail_system(failure, errno, NULL);
         di_channel_close(&client->channel);
@@ -225,7 +101,7 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
     if (interface)
         set_program(destination, interface);
     int error = di_destination_connect(destination, deadline, &connection, failure);
-    if (error < 0)
+    if (error < 0 || !connection)
         return error;
     pthread_mutex_lock(&client->lock);
     error = settle(client, connection, failure);

@@ -1,29 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* How a client gets to its server: straight to the port in its address, or to the one that rpcbind
- * knows for the program that is called.
+/* How a client gets its first connection.
  *
- * The address of a client does not say which program that is, so where rpcbind has to be asked, the
- * first call connects, or dari_connect with an interface in its options. A call has it done by a
- * thread (attempt.h), and others wait for that, each until its own deadline or cancel. */
+ * The address of a client does not say which program will be called. Where it takes that to connect
+ * (destination.h), the first call connects, or dari_connect with an interface in its options. A
+ * call has it done by a thread (attempt.h), and others wait for that, each until its own deadline
+ * or cancel. */
 #ifndef DI_LOOP_REACH_H
 #define DI_LOOP_REACH_H
 
 #include "loop/channel.h"
-#include "transport/transport.h"
+#include "loop/destination.h"
 
 #include <dari/interface.h>
 
 #include <stdatomic.h>
-
-/* What it takes to connect. The texts belong to whoever has made it. */
-typedef struct di_destination {
-    const di_transport *transport;
-    const char *rest;          /* of the address, behind the prefix */
-    bool asks;                 /* there is no port: rpcbind is asked */
-    char *rpcbind;             /* where; NULL: at port 111 of the host */
-    uint32_t program, version; /* for what */
-    di_connect_options options;
-} di_destination;
 
 typedef struct di_first_call di_first_call;
 
@@ -45,12 +35,8 @@ int di_reach_begin(dari_client *client, const dari_client_options *options,
                    di_failure *ret_failure);
 void di_reach_end(dari_client *client);
 
-/* Makes a connection, from any thread. */
-int di_destination_connect(const di_destination *destination, uint64_t deadline,
-                           di_connection **ret_connection, di_failure *ret_failure);
-
-/* Connects the client. `interface` is what will be called, and may be NULL where rpcbind need not
- * be asked. */
+/* Connects the client. `interface` is what will be called, or NULL: then the first call connects
+ * where it takes the program. Returns 0 or an error. */
 int di_reach_connect(dari_client *client, const dari_interface *interface, uint64_t deadline,
                      di_failure *ret_failure);
 

@@ -20,7 +20,6 @@ void di_client_break(dari_client *client, int error, int cause)
         return;
     client->broken = error;
     client->broken_cause = error == DARI_ERRNO ? cause : 0;
-    client->resend_wanted = false;
     /* Shutting may put other descriptors in the place of those that are watched. */
     di_loop_detach(client);
     client->channel.connection->ops->shut(client->channel.connection);
@@ -117,22 +116,12 @@ void di_client_take(dari_client *client, const di_message *message)
     hand_out(client, NULL, message);
 }
 
-/* Nobody listens at the other side at present: the calls that were sent go to the next address of
- * its name, or fail. Returns 0 or an error, which ends the connection. */
-static int refuse(dari_client *client)
+/* Nobody listens at the other side at present: the calls that were sent fail. */
+static void refuse(dari_client *client)
 {
-    di_connection *connection = client->channel.connection;
-    int next = connection->ops->next_address ? connection->ops->next_address(connection) : 0;
-    if (next < 0)
-        return next;
-    if (next) {
-        di_resend_all(client);
-        return 0;
-    }
     client->refusals++;
     di_client_wake_all(client);
     di_flights_fail(client, DARI_REFUSED);
-    return 0;
 }
 
 /* Those who have seen to it that the peer wakes them see to it again: receiving takes it back. */
@@ -152,11 +141,9 @@ static void take_in(dari_client *client, di_waiter *self, int moved)
     int cause = moved < 0 ? errno : 0;
     int error = hand_out_all(client, self);
     rouse(client, self);
-    if (moved == DARI_REFUSED && client->channel.connection->ops->loses_messages) {
-        moved = refuse(client);
-        cause = errno;
-    }
-    if (moved < 0)
+    if (moved == DARI_REFUSED && client->channel.connection->ops->loses_messages)
+        refuse(client);
+    else if (moved < 0)
         error = moved;
     if (error < 0)
         di_client_break(client, error, cause);
@@ -212,8 +199,6 @@ void di_client_flush(dari_client *client)
     client->flush_wanted = client->writing;
     if (client->writing)
         return;
-    if (client->resend_wanted)
-        di_resend_commit_all(client);
     int result = di_channel_flush(&client->channel);
     int cause = result < 0 ? errno : 0;
     bool wants = result == DI_BLOCKED;

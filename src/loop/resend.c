@@ -50,48 +50,18 @@ bool di_resend_is_due(const dari_client *client, di_resend *resend, uint64_t now
     return !client->writing;
 }
 
-/* Puts the call into the output of the connection. */
-static void commit(dari_client *client, di_resend *resend)
+void di_resend_send(dari_client *client, di_resend *resend)
 {
     const di_kept_message *kept = resend->message;
     uint8_t *room;
+    if (client->broken)
+        return;
     if (di_channel_reserve(&client->channel, kept->size, &room) < 0)
         return;
     memcpy(room, kept->bytes, kept->size);
     di_channel_commit(&client->channel, room, kept->size);
     client->repeated++;
     resend->again = true;
-}
-
-void di_resend_send(dari_client *client, di_resend *resend)
-{
-    if (client->broken)
-        return;
-    commit(client, resend);
-    di_client_flush(client);
-}
-
-static di_resend *resend_of(di_pending_call *call)
-{
-    return call->asynchronous ? &((di_flight *)call)->resend : &((di_waiter *)call)->resend;
-}
-
-static void commit_one(di_pending_call *call, void *client)
-{
-    di_resend *resend = resend_of(call);
-    if (resend->message)
-        commit(client, resend);
-}
-
-void di_resend_commit_all(dari_client *client)
-{
-    client->resend_wanted = false;
-    di_pending_each(&client->pending, commit_one, client);
-}
-
-void di_resend_all(dari_client *client)
-{
-    client->resend_wanted = true;
     di_client_flush(client);
 }
 

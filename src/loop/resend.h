@@ -40,11 +40,6 @@ bool di_resend_is_due(const dari_client *client, di_resend *resend, uint64_t now
 /* Sends the call again. */
 void di_resend_send(dari_client *client, di_resend *resend);
 
-/* Sends all calls again, at once; or leaves that to the thread that writes its argument. */
-void di_resend_all(dari_client *client);
-/* Commits them all, while nobody writes: what is left of that. */
-void di_resend_commit_all(dari_client *client);
-
 /* The call is over. */
 void di_resend_end(dari_client *client, di_resend *resend);
 

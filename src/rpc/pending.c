@@ -25,16 +25,6 @@ void di_pending_grow(di_pending *pending)
     pending->slot_count = count;
 }
 
-void di_pending_each(di_pending *pending, void (*act)(di_pending_call *call, void *user),
-                     void *user)
-{
-    uint32_t count = pending->more_slots ? pending->slot_count : DI_PENDING_SLOTS;
-    di_pending_call **slots = pending->more_slots ? pending->more_slots : pending->first_slots;
-    for (uint32_t i = 0; i < count; i++)
-        for (di_pending_call *call = slots[i]; call; call = call->next)
-            act(call, user);
-}
-
 void di_pending_end(di_pending *pending)
 {
     free(pending->more_slots);

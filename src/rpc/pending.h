@@ -78,10 +78,6 @@ static inline di_pending_call *di_pending_match(di_pending *pending, uint32_t xi
     return NULL;
 }
 
-/* Does it to each call in the table, which is not to change meanwhile. */
-void di_pending_each(di_pending *pending, void (*act)(di_pending_call *call, void *user),
-                     void *user);
-
 /* Gives the table's memory back; the calls are their owners'. */
 void di_pending_end(di_pending *pending);
 

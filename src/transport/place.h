@@ -9,10 +9,12 @@
 
 /* The longest host name (RFC 1035 allows 255 bytes), with its terminator. */
 #define DI_HOST_SIZE 256
+/* A port by its number, with its terminator. */
+#define DI_PORT_SIZE 6
 
 typedef struct di_place {
     char host[DI_HOST_SIZE];
-    char port[6]; /* "" where the address has none */
+    char port[DI_PORT_SIZE]; /* "" where the address has none */
     bool bracketed;
 } di_place;
 

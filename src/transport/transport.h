@@ -120,11 +120,6 @@ typedef struct di_connection_ops {
      * signal is caught: then DI_BLOCKED. Meanwhile another thread may send, and shut ends the wait.
      * For connections with head.patient. */
     int (*receive_patiently)(di_connection *connection, size_t want);
-    /* After DARI_REFUSED of receive: goes on to the next address of the name that was connected to,
-     * where what was sent has to be sent again, and returns 1. Returns 0 where none is left, or
-     * something has come from the one that there is: what was sent is refused. Errors are final.
-     * NULL where there is only one. */
-    int (*next_address)(di_connection *connection);
     uint8_t *(*peek)(const di_connection *connection, size_t *ret_size);
     void (*consume)(di_connection *connection, size_t size);
     /* Keeps what peek shows where it is until the hold is released, by any thread and whatever

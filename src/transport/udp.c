@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Names with several addresses: the first that the machine has a way to is taken, since no datagram
- * tells whether somebody is there; where a refusal says that nobody is, the next one, as long as
- * nothing has come from any. */
 #include "transport/udp.h"
 
 #include "base/text.h"
 #include "transport/failure.h"
 #include "transport/place.h"
 #include "transport/resolve.h"
+#include "transport/tcp_options.h"
 #include "transport/udp_connection.h"
 
 #include <dari/error.h>
@@ -33,22 +31,40 @@ static int make_socket(const struct addrinfo *address, int *ret_descriptor, di_f
     return 0;
 }
 
+/* At the first address of a name. Whether somebody is there, no datagram tells. */
+static int connect_first(const struct addrinfo *address, const di_connect_options *options,
+                         int *ret_descriptor, di_failure *failure)
+{
+    int descriptor = -1;
+    int error = make_socket(address, &descriptor, failure);
+    if (error < 0)
+        return error;
+    if (options && options->reserved_port)
+        error = di_bind_reserved(descriptor, address->ai_family, failure);
+    if (error == 0 && connect(descriptor, address->ai_addr, address->ai_addrlen) < 0)
+        error = di_fail_system(failure, errno, NULL);
+    if (error < 0)
+        close(descriptor);
+    *ret_descriptor = descriptor;
+    return error;
+}
+
 static int udp_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                        di_connection **ret_connection, di_failure *failure)
 {
     di_place place;
     struct addrinfo *addresses;
-    di_udp_client_socket client;
+    int descriptor = -1;
     int error = di_place_parse(rest, &place, failure);
     if (error == 0 && !*place.port)
         return di_fail(failure, DARI_ADDRESS, "the port is missing");
     if (error == 0)
         error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
-    if (error == 0)
-        error = di_udp_socket_open(&client, addresses, options && options->reserved_port, failure);
     if (error < 0)
         return error;
-    return di_udp_client_create(&client, ret_connection);
+    error = connect_first(addresses, options, &descriptor, failure);
+    freeaddrinfo(addresses);
+    return error < 0 ? error : di_udp_client_create(descriptor, ret_connection);
 }
 
 /* Hands out the one connection that there is. A socket that was made elsewhere is the listener's,

@@ -2,11 +2,13 @@
 #include "transport/udp_connection.h"
 
 #include "base/buffer.h"
+#include "transport/patience.h"
 #include "transport/place.h"
 
 #include <dari/error.h>
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +55,6 @@ typedef struct udp_connection {
     size_t unsent;  /* bytes of the messages that wait */
     di_buffer out;
     di_buffer in;
-    di_udp_client_socket client; /* zeroed where it serves */
 } udp_connection;
 
 static int udp_reserve(di_connection *connection, size_t size, uint8_t **ret_room)
@@ -239,12 +240,10 @@ static ssize_t receive_with_route(udp_connection *udp, uint8_t *room)
     return got;
 }
 
-/* Receives a datagram; `waits` for one to come. What was in the socket is received before a refusal
- * is told: so what was refused is known to come from where nothing has come from. */
+/* Receives a datagram; `waits` for one to come. */
 static int receive(udp_connection *udp, bool waits)
 {
     uint8_t *room;
-    bool refused = false;
     if (di_buffer_size(&udp->in) > 0)
         return DI_BLOCKED;
     int error = di_buffer_reserve(&udp->in, RECEIVE_ROOM, &room);
@@ -256,8 +255,6 @@ static int receive(udp_connection *udp, bool waits)
                                          waits ? 0 : MSG_DONTWAIT);
         if (got >= 0) {
             di_buffer_commit(&udp->in, (size_t)got);
-            if (udp->client.addresses)
-                di_udp_socket_settle(&udp->client);
             return DI_MOVED;
         }
         bool passes = errno == EINTR || (!udp->serves && may_pass(errno));
@@ -265,13 +262,8 @@ static int receive(udp_connection *udp, bool waits)
             continue;
         /* A socket that serves many is not lost by what one of them met. */
         if (passes || errno == EAGAIN || errno == EWOULDBLOCK || udp->serves)
-            return refused ? DARI_REFUSED : DI_BLOCKED;
-        if (errno != ECONNREFUSED)
-            return DARI_ERRNO;
-        if (!udp->client.addresses)
-            return DARI_REFUSED;
-        refused = true;
-        waits = false;
+            return DI_BLOCKED;
+        return errno == ECONNREFUSED ? DARI_REFUSED : DARI_ERRNO;
     }
 }
 
@@ -285,11 +277,6 @@ static int udp_receive_patiently(di_connection *connection, size_t want)
 {
     (void)want;
     return receive((udp_connection *)connection, true);
-}
-
-static int udp_next_address(di_connection *connection)
-{
-    return di_udp_socket_next(&((udp_connection *)connection)->client);
 }
 
 static uint8_t *udp_peek(const di_connection *connection, size_t *ret_size)
@@ -336,7 +323,6 @@ static void udp_close(di_connection *connection)
     close(di_connection_descriptor(connection));
     di_buffer_free(&udp->out);
     di_buffer_free(&udp->in);
-    di_udp_socket_settle(&udp->client);
     free(udp);
 }
 
@@ -351,7 +337,6 @@ static const di_connection_ops udp_ops = {
     .withdraw = udp_withdraw,
     .receive = udp_receive,
     .receive_patiently = udp_receive_patiently,
-    .next_address = udp_next_address,
     .peek = udp_peek,
     .consume = udp_consume,
     .sender = udp_sender,
@@ -393,16 +378,23 @@ static int make_connection(int descriptor, bool serves, udp_connection **ret_udp
     return 0;
 }
 
-int di_udp_client_create(di_udp_client_socket *client, di_connection **ret_connection)
+/* Has the kernel look at checksums before datagrams are there to be received, as it does for a
+ * filter. It would find a wrong one when it is received, and begin the time of a receive that waits
+ * anew: as often as somebody sends one. */
+static bool check_sums_first(int descriptor)
+{
+    struct sock_filter takes_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+    const struct sock_fprog program = {.len = 1, .filter = &takes_all};
+    return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
+int di_udp_client_create(int descriptor, di_connection **ret_connection)
 {
     udp_connection *udp;
-    bool patient = di_udp_socket_make_patient(client);
-    int error = make_connection(client->descriptor, false, &udp);
-    if (error < 0) {
-        di_udp_socket_settle(client);
+    bool patient = check_sums_first(descriptor) && di_socket_make_patient(descriptor);
+    int error = make_connection(descriptor, false, &udp);
+    if (error < 0)
         return error;
-    }
-    udp->client = *client;
     udp->head.patient = patient;
     *ret_connection = &udp->head;
     return 0;

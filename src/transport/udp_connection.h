@@ -8,10 +8,10 @@
 #ifndef DI_TRANSPORT_UDP_CONNECTION_H
 #define DI_TRANSPORT_UDP_CONNECTION_H
 
-#include "transport/udp_client_socket.h"
+#include "transport/transport.h"
 
 /* Both take the socket over, which is closed after an error (DARI_NO_MEMORY). */
-int di_udp_client_create(di_udp_client_socket *client, di_connection **ret_connection);
+int di_udp_client_create(int descriptor, di_connection **ret_connection);
 /* `anywhere`: it is bound to all addresses of the machine, and tells to which each datagram came.
  */
 int di_udp_server_create(int descriptor, bool anywhere, di_connection **ret_connection);

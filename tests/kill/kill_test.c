@@ -10,6 +10,7 @@
 #include "kill/trace.h"
 
 #include "base/clock.h"
+#include "loop/client.h"
 #include "loop/server.h"
 #include "support/descriptors.h"
 
@@ -32,6 +33,8 @@
 #define AT_ONCE_NS (UINT64_C(5) * DARI_S)
 /* Clients that call at the same time, to be killed at any moment. */
 #define LOAD 4
+/* How often an instruction is headed for. */
+#define TRIES 6
 #define ADDRESS_SIZE 128
 
 typedef struct kill_case {
@@ -214,7 +217,8 @@ static void expect_served(stage *self)
     dari_client_close(next);
 }
 
-/* What a client does that is killed: connects, then calls. It stops itself before each. */
+/* What a client does that is killed: connects, then calls. It stops itself before each. The call is
+ * one of a connection that was idle, however fast it comes: so each takes the same path. */
 static void be_victim(const stage *self)
 {
     trace_me();
@@ -222,6 +226,7 @@ static void be_victim(const stage *self)
     dari_client *client = connect_to(self);
     if (!client || add_once(client) < 0)
         _exit(1);
+    client->reconnect.used = 0;
     raise(SIGSTOP);
     if (add_once(client) < 0)
         _exit(1);
@@ -247,6 +252,20 @@ static size_t stride_of(const trace_path *path)
     return getenv("DARI_ALL") || getenv("DARI_LONG") || path->count < some ? 1 : path->count / some;
 }
 
+/* The other side's timing decides on a few branches: so what is not reached at full speed is tried
+ * again as slowly as it was recorded, and both some more times. Returns whether it was reached. */
+static bool kill_client_at(stage *self, int step, uintptr_t address)
+{
+    bool there = false;
+    for (int i = 0; i < TRIES && !there; i++) {
+        pid_t victim = start_victim(self, step);
+        there = i % 2 ? trace_step_to(victim, address) : trace_run_to(victim, address);
+        trace_kill(victim);
+        expect_served(self);
+    }
+    return there;
+}
+
 static void kill_clients_at(stage *self, int step, const char *what)
 {
     trace_path path;
@@ -256,26 +275,13 @@ static void kill_clients_at(stage *self, int step, const char *what)
     trace_kill(victim);
     expect_served(self);
     size_t stride = stride_of(&path);
-    for (size_t i = 0; i < path.count; i += stride, tried++) {
-        victim = start_victim(self, step);
-        bool there = trace_run_to(victim, path.addresses[i]);
-        trace_kill(victim);
-        expect_served(self);
-        if (!there) {
-            victim = start_victim(self, step);
-            there = trace_step_to(victim, path.addresses[i]);
-            trace_kill(victim);
-            expect_served(self);
-        }
-        reached += there;
-    }
+    for (size_t i = 0; i < path.count; i += stride, tried++)
+        reached += kill_client_at(self, step, path.addresses[i]);
     printf("# %s, client, %s: %zu addresses, of %zu instructions with those of the C library; "
            "killed at %zu of %zu; noticed within %.1f ms\n",
            self->one->name, what, path.count, path.steps, reached, tried,
            (double)self->noticed_ns / 1e6);
     assert_true(path.count > 100);
-    /* The other side's timing decides on a few branches: so what is not reached at full speed is
-     * tried again as slowly as it was recorded. */
     assert_true(reached * 10 >= tried * 9);
     assert_true(self->noticed_ns < AT_ONCE_NS);
     trace_path_free(&path);
@@ -290,30 +296,37 @@ static void clients_are_killed(void **state)
     end_stage(&self);
 }
 
-/* Calls until the server is dead. Exits with 0 where it was told so at once. */
-static void call_until_closed(const stage *self)
+/* Connects and calls until the server is dead. Exits with 0 where it was told so at once. */
+static void call_until_closed(const stage *self, bool marks)
 {
-    dari_client *client = connect_to(self);
-    int error = client ? 0 : DARI_REFUSED;
+    dari_call call = {.deadline_ns = PATIENCE_NS};
+    const dari_client_options options = {
+        .spin = self->one->spin, .no_reconnect = true, .call = &call};
+    dari_client *client = NULL;
     uint64_t begin = di_now();
+    int error = dari_connect(self->address, &options, &client);
+    bool refused = error == DARI_REFUSED;
     while (error == 0) {
         begin = di_now();
-        error = mark_1(client, NULL);
+        if (marks)
+            error = mark_1(client, &call);
         if (error == 0)
-            error = add_once(client);
+            error = add_1(client, &(pair){40, 2}, &(int32_t){0}, &call);
     }
     bool at_once = di_now() - begin < AT_ONCE_NS;
-    if (error != DARI_CLOSED)
-        fprintf(stderr, "%s\n", dari_error_text(error));
+    bool told = error == DARI_CLOSED || (refused && !marks);
+    if (!told)
+        fprintf(stderr, "%s\n", dari_call_message(&call));
     dari_client_close(client);
-    _exit(error == DARI_CLOSED && at_once ? 0 : 1);
+    _exit(told && at_once ? 0 : 1);
 }
 
-static pid_t start_caller(const stage *self)
+/* `marks`: it has the server stop itself in a handler before each call. */
+static pid_t start_caller(const stage *self, bool marks)
 {
     pid_t pid = fork_child();
     if (pid == 0)
-        call_until_closed(self);
+        call_until_closed(self, marks);
     return pid;
 }
 
@@ -328,9 +341,22 @@ static void expect_told(pid_t caller)
 static pid_t start_doomed(stage *self, pid_t *ret_caller)
 {
     pid_t server = start_server(self, true);
-    *ret_caller = start_caller(self);
+    *ret_caller = start_caller(self, true);
     assert_true(trace_await_stop(server));
     return server;
+}
+
+/* As kill_client_at. */
+static bool kill_server_at(stage *self, uintptr_t address)
+{
+    bool there = false;
+    for (int i = 0; i < TRIES && !there; i++) {
+        pid_t caller, server = start_doomed(self, &caller);
+        there = i % 2 ? trace_step_to(server, address) : trace_run_to(server, address);
+        trace_kill(server);
+        expect_told(caller);
+    }
+    return there;
 }
 
 static void servers_are_killed(void **state)
@@ -345,19 +371,8 @@ static void servers_are_killed(void **state)
     trace_kill(server);
     expect_told(caller);
     size_t stride = stride_of(&path);
-    for (size_t i = 0; i < path.count; i += stride, tried++) {
-        server = start_doomed(&self, &caller);
-        bool there = trace_run_to(server, path.addresses[i]);
-        trace_kill(server);
-        expect_told(caller);
-        if (!there) {
-            server = start_doomed(&self, &caller);
-            there = trace_step_to(server, path.addresses[i]);
-            trace_kill(server);
-            expect_told(caller);
-        }
-        reached += there;
-    }
+    for (size_t i = 0; i < path.count; i += stride, tried++)
+        reached += kill_server_at(&self, path.addresses[i]);
     printf("# %s, server: %zu addresses, of %zu instructions with those of the C library; "
            "killed at %zu of %zu\n",
            self.one->name, path.count, path.steps, reached, tried);
@@ -408,6 +423,29 @@ static void clients_are_killed_at_any_moment(void **state)
         trace_kill(load[i]);
     expect_served(&self);
     end_stage(&self);
+}
+
+/* Most of them while they are called, some while clients connect. */
+static void servers_are_killed_at_any_moment(void **state)
+{
+    stage self = {.one = *state};
+    char address[ADDRESS_SIZE];
+    begin_address(&self);
+    strcpy(address, self.address);
+    srandom(2);
+    for (unsigned i = 0; i < kill_count(); i++) {
+        pid_t callers[LOAD];
+        strcpy(self.address, address);
+        pid_t server = start_server(&self, false);
+        for (int j = 0; j < LOAD; j++)
+            callers[j] = start_caller(&self, false);
+        struct timespec moment = {.tv_nsec = random() % 6000000};
+        nanosleep(&moment, NULL);
+        trace_kill(server);
+        for (int j = 0; j < LOAD; j++)
+            expect_told(callers[j]);
+    }
+    end_address(&self);
 }
 
 /* A child of the dead one has its descriptors and its memory. */
@@ -466,6 +504,7 @@ static const named_test kinds[] = {
     {"clients_are_killed", clients_are_killed, true, false},
     {"servers_are_killed", servers_are_killed, true, false},
     {"clients_are_killed_at_any_moment", clients_are_killed_at_any_moment, false, false},
+    {"servers_are_killed_at_any_moment", servers_are_killed_at_any_moment, false, false},
     {"a_client_that_forked_is_killed", a_client_that_forked_is_killed, false, true},
 };
 
