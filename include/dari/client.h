@@ -186,11 +186,11 @@ typedef struct dari_client_options {
  * the port alone counts; the host is the one that was asked.
  *
  * Errors: DARI_INVALID, DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE,
- * DARI_ERRNO, DARI_NO_MEMORY, DARI_IN_USE (reserved ports; mq: as many clients as there are names
- * for wait to be accepted), DARI_LIMIT (mq: a limit of the system, which the message names;
- * shm_loan_size), DARI_LAYOUT; with shm_loan_size DARI_CLOSED and DARI_PROTOCOL, of a server that
- * does not answer as it should; without a port DARI_NOT_REGISTERED (fault.found and fault.allowed
- * of the context are the program and version) and DARI_RPCBIND. */
+ * DARI_ERRNO, DARI_NO_MEMORY, DARI_CLOSED (the server died meanwhile), DARI_IN_USE (reserved ports;
+ * mq: as many clients as there are names for wait to be accepted), DARI_LIMIT (mq: a limit of the
+ * system, which the message names; shm_loan_size), DARI_LAYOUT; with shm_loan_size DARI_PROTOCOL,
+ * of a server that does not answer as it should; without a port DARI_NOT_REGISTERED (fault.found
+ * and fault.allowed of the context are the program and version) and DARI_RPCBIND. */
 int dari_connect(const char *address, const dari_client_options *options, dari_client **ret_client);
 
 /* Starts a program, and connects to it: arguments[0], which is looked for in PATH where it has no

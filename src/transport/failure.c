@@ -18,6 +18,8 @@ int di_fail_system(di_failure *failure, int cause, const char *words)
     case ENOENT:
     case ECONNREFUSED:
         return DARI_REFUSED;
+    case ECONNRESET: /* it has died since it was connected to */
+        return DARI_CLOSED;
     case EACCES:
     case EPERM:
         return DARI_PERMISSION;

@@ -209,6 +209,7 @@ void scene_connect(test_scene *scene)
               (error == DARI_DEADLINE && scene->plan->cause == EAGAIN),
           "connecting: %s", dari_call_message(&call));
     check(scene, error != DARI_ERRNO || call.system_error, "the errno is missing");
+    check(scene, error != DARI_ERRNO || call.system_error != ECONNRESET, "a death is not told");
     check(scene, (error == 0) == (scene->client != NULL), "a client of a failure");
     if (error == 0)
         call_add(scene, &call);

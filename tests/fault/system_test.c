@@ -27,6 +27,7 @@ static const failure failures[] = {
     {FAULT_SOCKET, FAULT_FAILS, ENOBUFS, 1, false},
     {FAULT_CONNECT, FAULT_FAILS, EINTR, 1, false}, /* of tcp://, where it goes on by itself */
     {FAULT_CONNECT, FAULT_FAILS, ECONNREFUSED, 1, false},
+    {FAULT_CONNECT, FAULT_FAILS, ECONNRESET, 1, false},
     {FAULT_CONNECT, FAULT_FAILS, ENETUNREACH, 1, false},
     {FAULT_CONNECT, FAULT_FAILS, EAGAIN, 1, false},
     {FAULT_CONNECT, FAULT_FAILS, EACCES, 1, false},
