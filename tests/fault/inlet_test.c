@@ -6,12 +6,14 @@
 
 #include "base/clock.h"
 #include "loop/server.h"
+#include "transport/mq_address.h"
 
 #include <dari/server.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 
 static test_scene *begin(const fault_plan *plan)
 {
@@ -123,12 +125,39 @@ static void all_who_waited_are_accepted(void **state)
     clear_stage(scene);
 }
 
+/* As many clients as there are names wait: the next one is told so, and may come once they have
+ * been accepted. */
+static void more_than_there_are_names(void **state)
+{
+    static const fault_plan plan = {.call = FAULT_QUEUE_OPEN, .cause = EMFILE, .count = UINT_MAX};
+    dari_client *clients[DI_MQ_SLOTS], *another = NULL;
+    (void)state;
+    test_scene *scene = begin(&plan);
+    for (size_t i = 0; i < DI_MQ_SLOTS; i++) {
+        clients[i] = come(scene);
+        rest(scene, UINT_MAX);
+    }
+    dari_call call = {0};
+    const dari_client_options options = {.call = &call};
+    assert_int_equal(dari_connect(scene->fixture.address, &options, &another), DARI_IN_USE);
+    assert_non_null(strstr(dari_call_message(&call), "too many clients wait"));
+    await_entered(scene, DI_MQ_SLOTS);
+    another = come(scene);
+    await_entered(scene, DI_MQ_SLOTS + 1);
+    dari_client_close(another);
+    for (size_t i = 0; i < DI_MQ_SLOTS; i++)
+        dari_client_close(clients[i]);
+    dari_call_end(&call);
+    clear_stage(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_inlet_without_memory),
         cmocka_unit_test(a_pause_that_is_over_at_once),
         cmocka_unit_test(all_who_waited_are_accepted),
+        cmocka_unit_test(more_than_there_are_names),
     };
     use_queues_of_ones_own();
     return cmocka_run_group_tests(tests, NULL, NULL);
