@@ -278,13 +278,23 @@ static bool may_have_more(const dari_server *server)
     return server->accept_again == 0 && server->connections < server->connections_max;
 }
 
+static bool should_accept(const dari_server *server)
+{
+    return may_have_more(server) && !server->finishing;
+}
+
+bool di_server_accepting_is_due(const dari_server *server)
+{
+    return should_accept(server) != server->accepting;
+}
+
 void di_server_update_accepting(dari_server *server)
 {
     if (server->accept_again && di_now() >= server->accept_again)
         server->accept_again = 0;
     if (server->listeners_rest && server->accept_again == 0)
         resume_listeners(server);
-    bool accepting = may_have_more(server) && !server->finishing;
+    bool accepting = should_accept(server);
     if (accepting == server->accepting)
         return;
     if (!accepting)

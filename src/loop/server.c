@@ -282,7 +282,7 @@ static bool has_finished(const dari_server *server)
 /* When the loop has something to do without an event: 0: at once. */
 static uint64_t due_time(const dari_server *server)
 {
-    if (has_ready(server) || has_finished(server))
+    if (has_ready(server) || has_finished(server) || di_server_accepting_is_due(server))
         return 0;
     uint64_t next = server->accept_again ? server->accept_again : DI_NEVER;
     if (server->trim_at && server->trim_at < next)

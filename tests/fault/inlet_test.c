@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static test_scene *begin(const fault_plan *plan)
 {
@@ -151,6 +153,39 @@ static void more_than_there_are_names(void **state)
     clear_stage(scene);
 }
 
+/* While those who waited at one inlet are taken, until there are as many connections as may be, one
+ * of another inlet ends: the loop does not sleep with a place left. */
+static void a_place_is_left_while_some_are_taken(void **state)
+{
+    static const fault_plan plan = {.call = FAULT_QUEUE_OPEN, .cause = EMFILE, .count = 0};
+    enum { CLIENTS = 3 };
+    dari_client *clients[CLIENTS], *leaver = NULL;
+    char address[64];
+    (void)state;
+    test_scene *scene = begin(&plan);
+    dari_server *server = scene->fixture.server;
+    server->connections_max = 2;
+    snprintf(address, sizeof address, "mq:inlet-other-%d", (int)getpid());
+    assert_int_equal(dari_server_listen(server, address), 0);
+    assert_int_equal(dari_connect(address, NULL, &leaver), 0);
+    assert_int_equal(nothing_1_oneway(leaver, NULL), 0);
+    rest(scene, UINT_MAX);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = come(scene);
+        rest(scene, UINT_MAX);
+    }
+    assert_int_equal(count_entered(scene), 2);
+    /* The end of a turn in which the newest connection has closed. */
+    di_session_close(server, server->sessions);
+    dari_client_close(leaver);
+    di_server_update_accepting(server);
+    rest(scene, UINT_MAX);
+    assert_int_equal(count_entered(scene), 2 + CLIENTS - 1);
+    for (size_t i = 0; i < CLIENTS; i++)
+        dari_client_close(clients[i]);
+    clear_stage(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +193,7 @@ int main(void)
         cmocka_unit_test(a_pause_that_is_over_at_once),
         cmocka_unit_test(all_who_waited_are_accepted),
         cmocka_unit_test(more_than_there_are_names),
+        cmocka_unit_test(a_place_is_left_while_some_are_taken),
     };
     use_queues_of_ones_own();
     return cmocka_run_group_tests(tests, NULL, NULL);
