@@ -74,6 +74,8 @@ static int probe(const di_destination *destination, const char *address, uint64_
     dari_client *client;
     dari_call call = {.deadline_ns = now < deadline ? deadline - now : 1};
     dari_client_options options = {.call = &call,
+                                   .retry_ns = destination->retry_ns,
+                                   .no_reconnect = true,
                                    .tcp.reserved_port = destination->options.reserved_port};
     int error = dari_connect(address, &options, &client);
     if (error == 0) {

@@ -19,6 +19,7 @@ typedef struct di_destination {
     char *rpcbind;    /* where; NULL: at port 111 of the host */
     bool knows_program;
     uint32_t program, version; /* which is to be there */
+    uint64_t retry_ns;         /* before it is asked again over UDP */
     di_connect_options options;
 } di_destination;
 

@@ -52,6 +52,7 @@ int di_reach_begin(dari_client *client, const dari_client_options *options, di_f
     if (error < 0)
         return error;
     destination->options = connect_options(options);
+    destination->retry_ns = client->retry_ns;
     reach->limits = di_reach_limits(options);
     if (destination->asks && options->rpcbind) {
         destination->rpcbind = strdup(options->rpcbind);

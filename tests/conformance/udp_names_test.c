@@ -8,6 +8,7 @@
 
 #include <dari/cancel.h>
 #include <dari/interface.h>
+#include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -453,6 +454,54 @@ static void reserved_ports(void **state)
     close(server);
 }
 
+/* A question that is lost is asked again as soon as a call would be. */
+static void a_lost_question_is_asked_again(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint32_t xid;
+    struct sockaddr_in from;
+    pthread_t thread;
+    void *result;
+    char address[64];
+    int32_t sum = 7;
+    dari_client *client = NULL;
+    int server = open_socket(0, &port);
+    const dari_client_options options = {.retry_ns = 20 * DARI_MS, .deadline_ns = 400 * DARI_MS};
+    SET_ADDRESSES(HERE, NOWHERE);
+    snprintf(address, sizeof address, "udp://several.test:%u", port);
+    assert_int_equal(dari_connect(address, &options, &client), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_add, client), 0);
+    assert_int_equal(take_call(server, &xid, NULL), 0);
+    uint32_t procedure = take_call(server, &xid, &from);
+    for (answer(server, xid, &from, NULL); procedure != ADD;)
+        procedure = take_call(server, &xid, &from);
+    answer(server, xid, &from, &sum);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, 7);
+    dari_client_close(client);
+    close(server);
+}
+
+/* A name has one address at first, and several when its client connects again: which program it was
+ * for, nobody has told. */
+static void a_name_gets_more_addresses(void **state)
+{
+    (void)state;
+    test_fixture fixture = {0};
+    serve(&fixture);
+    SET_ADDRESSES(HERE);
+    dari_client *client = connect_to_name(port_of(&fixture));
+    expect_sum(client);
+    SET_ADDRESSES(NOWHERE, HERE);
+    pthread_mutex_lock(&client->lock);
+    di_client_break(client, DARI_ERRNO, EIO);
+    pthread_mutex_unlock(&client->lock);
+    expect_sum(client);
+    dari_client_close(client);
+    fixture_end(&fixture);
+}
+
 /* A client that never waits for an answer. */
 static void one_way_calls_alone(void **state)
 {
@@ -484,6 +533,8 @@ int main(void)
         cmocka_unit_test(an_address_that_has_answered_stays),
         cmocka_unit_test(a_refusal_of_rpc_is_an_answer),
         cmocka_unit_test(reserved_ports),
+        cmocka_unit_test(a_lost_question_is_asked_again),
+        cmocka_unit_test(a_name_gets_more_addresses),
         cmocka_unit_test(one_way_calls_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
