@@ -17,8 +17,8 @@
  * For a procedure ADD there are three functions:
  *
  *   add_1(client, &arg, &ret, &call)                 calls, and waits for the result
- *   add_1_start(client, &arg, &call, done, user)     calls, and returns at once; `done` gets the
- *                                                    result later
+ *   add_1_start(client, &arg, &call, done, user)     calls, and returns at once, unless it has to
+ *                                                    connect first; `done` gets the result later
  *   nothing_1_oneway(client, &call)                  where the result is void: sends the call, and
  *                                                    waits for no reply
  *
@@ -163,14 +163,14 @@ typedef struct dari_client_options {
  * unless RLIMIT_MSGQUEUE is raised. How much a client may send it learns by what it receives: one
  * that never waits nor dispatches stands still after 32 KiB.
  *
- * Of a host with several addresses each is tried in turn, within the deadline, until one connects.
- * Over udp:// nobody tells whether he is there: an address alone is taken, and a call gets
- * DARI_REFUSED where it says that nobody listens. Where a name has several, procedure 0 of the
- * program that will be called is called at each in turn, each with its share of the time that is
- * left, and the first that answers is taken; from then on it is the one. Who calls first, connects,
- * as without a port (below). Over udp:// a message has at most 65,507 bytes, and only an error of
- * the socket itself counts as a lost connection. A call that was sent again may have run, whatever
- * the server answers: that is about one copy.
+ * Of a host with several addresses each is tried in turn, with its share of the time that is left,
+ * until one connects. Over udp:// nobody tells whether he is there: one address alone is taken, and
+ * a call gets DARI_REFUSED where it says that nobody listens; of several, procedure 0 of the
+ * program that will be called is called at each in turn, and the first that answers is taken, until
+ * the connection is lost. So it takes a call to connect, as without a port (below). Over udp:// a
+ * message has at most 65,507 bytes, and only an error of the socket itself counts as a lost
+ * connection. A call that was sent again may have run, whatever the server answers: that is about
+ * one copy.
  *
  * Over fifo: the client makes two FIFOs beside the server's, mode 0600, so that the server has to
  * be of the same user, or root's, and the client to have the right to make files there: otherwise
@@ -180,10 +180,10 @@ typedef struct dari_client_options {
  *
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
  * that will be called. Which one that is the first call tells, a started one too: it has a thread
- * connect, waits for that until its deadline or cancel, and returns the errors below as its own;
- * until then nothing is looked up. With options->interface it is done at once. One
- * connection is made, for that program: calls of another one go there too. Of what rpcbind answers
- * the port alone counts; the host is the one that was asked.
+ * connect, again and again where that takes longer than options->connect_ns, waits for it until its
+ * deadline or cancel, and returns the errors below as its own. With options->interface it is done
+ * at once. One connection is made, for that program: calls of another one go there too. Of what
+ * rpcbind answers the port alone counts; the host is the one that was asked.
  *
  * Errors: DARI_INVALID, DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE,
  * DARI_ERRNO, DARI_NO_MEMORY, DARI_CLOSED (the server died meanwhile), DARI_IN_USE (reserved ports;

@@ -20,6 +20,14 @@ uint64_t di_deadline_in(uint64_t duration)
     return di_deadline_after(di_now(), duration);
 }
 
+uint64_t di_time_left(uint64_t deadline)
+{
+    if (deadline == DI_NEVER)
+        return DI_NEVER;
+    uint64_t now = di_now();
+    return now < deadline ? deadline - now : 1;
+}
+
 int di_poll_timeout(uint64_t deadline)
 {
     return di_poll_timeout_at(deadline == DI_NEVER ? 0 : di_now(), deadline);

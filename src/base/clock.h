@@ -16,6 +16,9 @@ uint64_t di_deadline_in(uint64_t duration);
 /* The same, where it is known what the time is. */
 uint64_t di_deadline_after(uint64_t now, uint64_t duration);
 
+/* The time until a deadline as a call context says it: at least 1 ns, DI_NEVER for DI_NEVER. */
+uint64_t di_time_left(uint64_t deadline);
+
 /* The milliseconds until a deadline for poll: rounded up, 0 where it has passed, -1 for DI_NEVER.
  */
 int di_poll_timeout(uint64_t deadline);

@@ -2,6 +2,7 @@
 #include "loop/destination.h"
 
 #include "base/clock.h"
+#include "loop/probe.h"
 #include "loop/rpcbind.h"
 #include "transport/failure.h"
 #include "transport/place.h"
@@ -65,75 +66,84 @@ static int ask_at(const di_destination *destination, const struct addrinfo *addr
     return error;
 }
 
+/* A host whose addresses are tried. */
+typedef struct host {
+    const di_destination *destination;
+    di_place place;
+    bool probes; /* connecting would not tell whether a server is there */
+} host;
+
 /* Whether a server answers at the address, whatever it says. Returns 0 or the error by which it
  * does not. */
 static int probe(const di_destination *destination, const char *address, uint64_t deadline,
                  di_failure *failure)
 {
-    uint64_t now = di_now();
-    dari_client *client;
-    dari_call call = {.deadline_ns = now < deadline ? deadline - now : 1};
-    dari_client_options options = {.call = &call,
-                                   .retry_ns = destination->retry_ns,
-                                   .no_reconnect = true,
-                                   .tcp.reserved_port = destination->options.reserved_port};
-    int error = dari_connect(address, &options, &client);
-    if (error == 0) {
-        error = dari_client_ping(client, destination->program, destination->version, &call);
-        dari_client_close(client);
-    }
-    if (error <= DARI_RPC_MISMATCH)
-        error = 0;
-    *failure = (di_failure){.system_error = call.system_error, .words = call.fault.field};
+    dari_call call = {.deadline_ns = di_time_left(deadline)};
+    const dari_client_options options = {.call = &call,
+                                         .retry_ns = destination->retry_ns,
+                                         .no_reconnect = true,
+                                         .accept = DARI_ACCEPT_TRAILING,
+                                         .tcp.reserved_port = destination->options.reserved_port};
+    int error = di_probe(address, &options, destination->program, destination->version);
+    bool answers = error <= DARI_RPC_MISMATCH && error >= DARI_SYSTEM_ERROR;
+    *failure = (di_failure){.system_error = call.system_error,
+                            .words = call.fault.field,
+                            .found = call.fault.found,
+                            .allowed = call.fault.allowed};
     dari_call_end(&call);
-    return error;
+    return answers ? 0 : error;
 }
 
-/* Of several addresses of a name. The host is the one that the address names: from rpcbind comes
- * the port alone. */
-static int try_address(const di_destination *destination, const struct addrinfo *address,
-                       const di_place *place, bool several, uint64_t deadline,
+/* The host is the one that the address names: from rpcbind comes the port alone. */
+static int try_address(const host *self, const struct addrinfo *address, uint64_t deadline,
                        enum stage *ret_stage, di_connection **ret_connection, di_failure *failure)
 {
+    const di_destination *destination = self->destination;
+    const di_transport *transport = destination->transport;
     char text[NUMERIC_SIZE], port[DI_PORT_SIZE];
     int error = 0;
-    strcpy(port, place->port);
+    strcpy(port, self->place.port);
     if (destination->asks)
         error = ask_at(destination, address, deadline, port, ret_stage, failure);
     if (error == 0)
-        error = write_numeric(text, destination->transport, address, port);
+        error = write_numeric(text, transport, address, port);
     if (error < 0)
         return error;
     *ret_stage = STAGE_SERVER;
-    if (several && !destination->asks)
+    if (self->probes)
         error = probe(destination, text, deadline, failure);
     if (error < 0)
         return error;
-    return destination->transport->connect(text + strlen(destination->transport->prefix), deadline,
-                                           &destination->options, ret_connection, failure);
+    return transport->connect(text + strlen(transport->prefix), deadline, &destination->options,
+                              ret_connection, failure);
+}
+
+/* When the next of `left` addresses is to be tried. */
+static uint64_t share(uint64_t deadline, unsigned left)
+{
+    uint64_t now = di_now();
+    if (left == 1 || deadline <= now)
+        return deadline;
+    return deadline == DI_NEVER ? di_deadline_after(now, DARI_CONNECT_DEFAULT_NS)
+                                : now + (deadline - now) / left;
 }
 
 /* Tries the addresses in order, each with its share of the time that is left. Where all fail, the
  * most telling error is reported; of equal ones the last. */
-static int try_addresses(const di_destination *destination, const struct addrinfo *addresses,
-                         const di_place *place, uint64_t deadline, di_connection **ret_connection,
-                         di_failure *ret_failure)
+static int try_addresses(const host *self, const struct addrinfo *addresses, uint64_t deadline,
+                         di_connection **ret_connection, di_failure *ret_failure)
 {
     unsigned left = 0;
     int told = DARI_ADDRESS, told_rank = -1;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next)
         left++;
     for (const struct addrinfo *at = addresses; at; at = at->ai_next, left--) {
-        uint64_t now = di_now();
-        uint64_t until = deadline;
-        if (deadline != DI_NEVER && deadline > now)
-            until = now + (deadline - now) / left;
         di_failure failure = {0};
         enum stage stage = STAGE_RPCBIND;
-        int error = at != addresses && now >= deadline
-                        ? DARI_DEADLINE
-                        : try_address(destination, at, place, addresses->ai_next != NULL, until,
-                                      &stage, ret_connection, &failure);
+        int error =
+            at != addresses && di_now() >= deadline
+                ? DARI_DEADLINE
+                : try_address(self, at, share(deadline, left), &stage, ret_connection, &failure);
         if (error == 0)
             return 0;
         int rank = (int)stage * 4 + di_failure_rank(error);
@@ -146,25 +156,21 @@ static int try_addresses(const di_destination *destination, const struct addrinf
     return told;
 }
 
-/* Whether the transport cannot tell by itself at which of several addresses a server is. */
-static bool is_blind(const di_destination *destination)
-{
-    return destination->transport->port_type == SOCK_DGRAM;
-}
-
 static int connect_to_host(const di_destination *destination, uint64_t deadline,
                            di_connection **ret_connection, di_failure *failure)
 {
-    di_place place;
+    host self = {.destination = destination};
     struct addrinfo *addresses;
-    int error = di_place_parse(destination->rest, &place, failure);
+    int error = di_place_parse(destination->rest, &self.place, failure);
     if (error == 0)
-        error = di_resolve_address(place.host, destination->asks ? RPCBIND_PORT : place.port,
-                                   deadline, &addresses, failure);
+        error =
+            di_resolve_address(self.place.host, destination->asks ? RPCBIND_PORT : self.place.port,
+                               deadline, &addresses, failure);
     if (error < 0)
         return error;
-    if (destination->knows_program || !addresses->ai_next)
-        error = try_addresses(destination, addresses, &place, deadline, ret_connection, failure);
+    self.probes = addresses->ai_next && destination->transport->port_type == SOCK_DGRAM;
+    if (!self.probes || destination->knows_program)
+        error = try_addresses(&self, addresses, deadline, ret_connection, failure);
     freeaddrinfo(addresses);
     return error;
 }
@@ -175,7 +181,7 @@ int di_destination_connect(const di_destination *destination, uint64_t deadline,
     *ret_connection = NULL;
     if (destination->asks && !destination->knows_program)
         return 0;
-    if (destination->asks || is_blind(destination))
+    if (destination->transport->port_type)
         return connect_to_host(destination, deadline, ret_connection, failure);
     return destination->transport->connect(destination->rest, deadline, &destination->options,
                                            ret_connection, failure);

@@ -2,10 +2,11 @@
 /* Where a client's server is, and how to connect to it: straight to the port in the address, or to
  * the one that rpcbind knows for the program.
  *
- * Of a host with several addresses the one that is taken has to lead to a server. TCP tells whether
- * it does, and so does rpcbind, if it is asked. Over UDP with a port nobody does: procedure 0 of
- * the program is called at each in turn, which every server answers and which does nothing, so that
- * no call that means something is ever sent to two servers. */
+ * The addresses of a host are tried in order, each with its share of the time, so that a silent one
+ * does not use up the time of the others. The one that is taken has to lead to a server. TCP tells
+ * whether it does. Over UDP nobody does: where there are several, procedure 0 of the program is
+ * called at each, which every server answers and which does nothing, so that no call that means
+ * something is ever sent to two servers. */
 #ifndef DI_LOOP_DESTINATION_H
 #define DI_LOOP_DESTINATION_H
 

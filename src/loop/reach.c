@@ -133,22 +133,28 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
 }
 
 /* Connects for this call. The attempt keeps the deadline itself, and then has more to tell; it goes
- * on for others where this call is cancelled. */
+ * on for others where this call is cancelled. One that has come to its own end, before the call
+ * does, is followed by the next. */
 static int attempt(dari_client *client, const dari_exchange *exchange, di_first_call *self)
 {
+    uint64_t until = di_deadline_in(client->reconnect.connect_ns);
+    if (exchange->deadline < until)
+        until = exchange->deadline;
     set_program(&client->reach.destination, exchange->interface);
-    int error =
-        di_attempt_begin(client, exchange->deadline, &client->reconnect.attempt, &self->failure);
+    int error = di_attempt_begin(client, until, &client->reconnect.attempt, &self->failure);
     if (error < 0)
         return error;
     client->reach.first = self;
+    self->waiter.done = false;
     self->waiter.deadline = DI_NEVER;
     while (!self->waiter.done && error == 0)
         error = di_client_await_word(client, &self->waiter);
-    if (self->waiter.done)
-        return self->waiter.error;
-    client->reach.first = NULL;
-    return error;
+    if (!self->waiter.done) {
+        client->reach.first = NULL;
+        return error;
+    }
+    bool goes_on = self->waiter.error == DARI_DEADLINE && di_now() < exchange->deadline;
+    return goes_on ? 0 : self->waiter.error;
 }
 
 /* Waits while another call connects. */

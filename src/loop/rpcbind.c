@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "loop/rpcbind.h"
 
+#include "base/clock.h"
+#include "loop/probe.h"
 #include "transport/failure.h"
 
 #include <dari/interface.h>
@@ -42,8 +44,7 @@ int di_rpcbind_open(di_rpcbind *ret_rpcbind, const char *address, bool reserved,
                     di_failure *failure)
 {
     *ret_rpcbind = (di_rpcbind){.version = DI_RPCB_NEWEST, .deadline = deadline};
-    uint64_t now = di_now();
-    ret_rpcbind->call.deadline_ns = now < deadline ? deadline - now : 1;
+    ret_rpcbind->call.deadline_ns = di_time_left(deadline);
     dari_client_options options = {.message_max = DI_RPCBIND_MESSAGE_MAX,
                                    .no_reconnect = true,
                                    .call = &ret_rpcbind->call,
@@ -129,10 +130,9 @@ static int call(di_rpcbind *rpcbind, enum di_rpcb_procedure procedure, const di_
                 rpcb_answer *ret_answer)
 {
     uint32_t version = rpcbind->version;
-    uint64_t now = di_now();
     dari_exchange exchange;
     dari_call_reset(&rpcbind->call);
-    rpcbind->call.deadline_ns = now < rpcbind->deadline ? rpcbind->deadline - now : 1;
+    rpcbind->call.deadline_ns = di_time_left(rpcbind->deadline);
     dari_exchange_begin(&exchange, rpcbind->client, &interfaces[version - DI_RPCB_OLDEST],
                         (uint32_t)procedure - 1, &rpcbind->call);
     int64_t size = size_of(&exchange.encoder, version, procedure, what);
@@ -290,16 +290,11 @@ static bool is_alive(const di_rpcbind *rpcbind, const di_rpcb *what,
                      const di_socket_address *address)
 {
     char text[NUMERIC_SIZE];
-    dari_client *client = NULL;
-    uint64_t now = di_now();
-    uint64_t left = now < rpcbind->deadline ? rpcbind->deadline - now : 1;
+    uint64_t left = di_time_left(rpcbind->deadline);
     dari_call call = {.deadline_ns = left < DI_RPCBIND_PROBE_NS ? left : DI_RPCBIND_PROBE_NS};
     if (!write_local(text, is_udp(what) ? "udp" : "tcp", address))
         return false;
-    int error = dari_connect(text, &(dari_client_options){.call = &call}, &client);
-    if (error == 0)
-        error = dari_client_ping(client, what->program, what->version, &call);
-    dari_client_close(client);
+    int error = di_probe(text, &(dari_client_options){.call = &call}, what->program, what->version);
     dari_call_end(&call);
     switch (error) {
     case 0:

@@ -137,8 +137,7 @@ void di_session_close(dari_server *server, di_session *session)
         server->connections--;
     if (session->accepted)
         di_count(&server->traffic.closed, 1);
-    if (server->accept_again)
-        server->accept_again = server->now;
+    server->accept_again = 0;
     di_caller_lost(session);
     di_session_reference_drop(session);
 }

@@ -12,8 +12,7 @@
 static int probe(dari_client *client, uint32_t program, uint32_t version, uint64_t deadline,
                  dari_call *call)
 {
-    uint64_t now = di_now();
-    call->deadline_ns = deadline == DI_NEVER ? DI_NEVER : deadline > now ? deadline - now : 1;
+    call->deadline_ns = di_time_left(deadline);
     return dari_client_ping(client, program, version, call);
 }
 

@@ -4,6 +4,8 @@
 #include "transport/resolve.h"
 
 #include "base/thread.h"
+#include "transport/failure.h"
+#include "transport/place.h"
 
 #include <dari/error.h>
 
@@ -147,4 +149,16 @@ int di_resolve_address(const char *host, const char *port, uint64_t deadline,
     }
     free_lookup(look);
     return error;
+}
+
+int di_resolve_place(const char *rest, uint64_t deadline, struct addrinfo **ret_addresses,
+                     di_failure *failure)
+{
+    di_place place;
+    int error = di_place_parse(rest, &place, failure);
+    if (error < 0)
+        return error;
+    if (!*place.port)
+        return di_fail(failure, DARI_ADDRESS, "the port is missing");
+    return di_resolve_address(place.host, place.port, deadline, ret_addresses, failure);
 }

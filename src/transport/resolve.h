@@ -14,4 +14,8 @@ struct addrinfo;
 int di_resolve_address(const char *host, const char *port, uint64_t deadline,
                        struct addrinfo **ret_addresses, di_failure *ret_failure);
 
+/* The same for HOST:PORT. DARI_ADDRESS where there is no port, too. */
+int di_resolve_place(const char *rest, uint64_t deadline, struct addrinfo **ret_addresses,
+                     di_failure *ret_failure);
+
 #endif

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp://HOST:PORT.
- *
- * A name may have several addresses: they are tried in order, each with its share of what is left
- * of the deadline, so that a silent first one does not use up the time of the others. */
+/* tcp://HOST:PORT. */
 #include "transport/tcp.h"
 
 #include "base/text.h"
@@ -89,36 +86,6 @@ static int connect_one(const struct addrinfo *address, uint64_t deadline,
     return 0;
 }
 
-/* Where all fail, the most telling error is reported; of equal ones the last. */
-static int connect_any(const struct addrinfo *addresses, uint64_t deadline,
-                       const di_connect_options *options, int *ret_descriptor,
-                       di_failure *ret_failure)
-{
-    unsigned left = 0;
-    int told = DARI_ADDRESS;
-    for (const struct addrinfo *at = addresses; at; at = at->ai_next)
-        left++;
-    for (const struct addrinfo *at = addresses; at; at = at->ai_next, left--) {
-        uint64_t now = di_now();
-        if (at != addresses && now >= deadline) {
-            *ret_failure = (di_failure){0};
-            return DARI_DEADLINE;
-        }
-        uint64_t until = deadline;
-        if (deadline != DI_NEVER && deadline > now)
-            until = now + (deadline - now) / left;
-        di_failure failure = {0};
-        int error = connect_one(at, until, options, ret_descriptor, &failure);
-        if (error == 0)
-            return 0;
-        if (at == addresses || di_failure_rank(error) >= di_failure_rank(told)) {
-            told = error;
-            *ret_failure = failure;
-        }
-    }
-    return told;
-}
-
 static void tcp_peer(int descriptor, di_peer *ret_peer)
 {
     struct sockaddr_storage address;
@@ -131,17 +98,12 @@ static int tcp_connect(const char *rest, uint64_t deadline, const di_connect_opt
                        di_connection **ret_connection, di_failure *failure)
 {
     static const di_connect_options plain;
-    di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
-    int error = di_place_parse(rest, &place, failure);
-    if (error == 0 && !*place.port)
-        return di_fail(failure, DARI_ADDRESS, "the port is missing");
-    if (error == 0)
-        error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
+    int error = di_resolve_place(rest, deadline, &addresses, failure);
     if (error < 0)
         return error;
-    error = connect_any(addresses, deadline, options ? options : &plain, &descriptor, failure);
+    error = connect_one(addresses, deadline, options ? options : &plain, &descriptor, failure);
     freeaddrinfo(addresses);
     return error < 0 ? error : di_stream_create_patient(descriptor, tcp_peer, ret_connection);
 }

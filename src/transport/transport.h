@@ -282,8 +282,9 @@ typedef struct di_transport {
     bool once; /* a connection that is lost cannot be made again */
 
     /* Waits until the connection is there or the deadline (monotonic, ns) passes; a port is in the
-     * address. Listening, the system chooses where it is not. `ret_failure` is zeroed by the
-     * caller, and filled in where they fail. */
+     * address, and of a host with several addresses the first is meant: who wants another one names
+     * that by its number. Listening, the system chooses the port where it is not there.
+     * `ret_failure` is zeroed by the caller, and filled in where they fail. */
     int (*connect)(const char *rest, uint64_t deadline, const di_connect_options *options,
                    di_connection **ret_connection, di_failure *ret_failure);
     int (*listen)(const char *rest, di_listener **ret_listener, di_failure *ret_failure);

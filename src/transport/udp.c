@@ -31,9 +31,9 @@ static int make_socket(const struct addrinfo *address, int *ret_descriptor, di_f
     return 0;
 }
 
-/* At the first address of a name. Whether somebody is there, no datagram tells. */
-static int connect_first(const struct addrinfo *address, const di_connect_options *options,
-                         int *ret_descriptor, di_failure *failure)
+/* Whether somebody is there, no datagram tells. */
+static int connect_one(const struct addrinfo *address, const di_connect_options *options,
+                       int *ret_descriptor, di_failure *failure)
 {
     int descriptor = -1;
     int error = make_socket(address, &descriptor, failure);
@@ -52,17 +52,12 @@ static int connect_first(const struct addrinfo *address, const di_connect_option
 static int udp_connect(const char *rest, uint64_t deadline, const di_connect_options *options,
                        di_connection **ret_connection, di_failure *failure)
 {
-    di_place place;
     struct addrinfo *addresses;
     int descriptor = -1;
-    int error = di_place_parse(rest, &place, failure);
-    if (error == 0 && !*place.port)
-        return di_fail(failure, DARI_ADDRESS, "the port is missing");
-    if (error == 0)
-        error = di_resolve_address(place.host, place.port, deadline, &addresses, failure);
+    int error = di_resolve_place(rest, deadline, &addresses, failure);
     if (error < 0)
         return error;
-    error = connect_first(addresses, options, &descriptor, failure);
+    error = connect_one(addresses, options, &descriptor, failure);
     freeaddrinfo(addresses);
     return error < 0 ? error : di_udp_client_create(descriptor, ret_connection);
 }

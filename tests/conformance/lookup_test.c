@@ -321,6 +321,33 @@ static void the_host_is_the_one_in_the_address(void **state)
     assert_int_equal(try_add(), 0);
 }
 
+/* Over UDP nobody tells that a server is gone which rpcbind still knows: it is asked itself. */
+static void a_dead_server_is_registered_at_one_address(void **state)
+{
+    (void)state;
+    char dead[80];
+    test_fixture server = {.scheme = scheme_named("udp4")}, gone = {.scheme = scheme_named("udp6")};
+    if (!scheme_is_there(gone.scheme))
+        skip();
+    fixture_begin(&gone);
+    fixture_serve(&gone);
+    unsigned port = (unsigned)atoi(strrchr(gone.address, ':') + 1);
+    snprintf(dead, sizeof dead, "::1.%u.%u", port >> 8, port & 255);
+    fixture_stop(&gone);
+    fixture_begin(&server);
+    fixture_serve(&server);
+    strcpy(with.server.address, server.address);
+    fake_add(&with.rpcbind, with.program, with.version, "udp6", dead, "1");
+    fake_add(&with.rpcbind, with.program, with.version, "udp", universal("127.0.0.1"), "1");
+    assert_int_equal(try_connect("udp://both.test", NULL), 0);
+    assert_int_equal(try_add(), 0);
+    assert_int_equal(with.rpcbind.calls[4], 2);
+    dari_client_close(with.client);
+    with.client = NULL;
+    fixture_end(&server);
+    fixture_end(&gone);
+}
+
 static void each_address_of_a_name_is_asked(void **state)
 {
     (void)state;
@@ -685,6 +712,7 @@ int main(void)
         CASE(a_server_that_is_gone),
         CASE(a_server_that_comes_back_elsewhere),
         CASE(the_host_is_the_one_in_the_address),
+        CASE(a_dead_server_is_registered_at_one_address),
         CASE(each_address_of_a_name_is_asked),
         CASE(version_2_has_no_ipv6),
         CASE(threads_wait_for_the_one_that_asks),

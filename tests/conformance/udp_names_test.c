@@ -44,13 +44,18 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
     return error;
 }
 
-static dari_client *connect_to_name(unsigned port)
+static dari_client *connect_with(unsigned port, const dari_client_options *options)
 {
     char address[64];
     dari_client *client = NULL;
     snprintf(address, sizeof address, "udp://several.test:%u", port);
-    assert_int_equal(dari_connect(address, NULL, &client), 0);
+    assert_int_equal(dari_connect(address, options, &client), 0);
     return client;
+}
+
+static dari_client *connect_to_name(unsigned port)
+{
+    return connect_with(port, NULL);
 }
 
 static unsigned port_of(const test_fixture *fixture)
@@ -368,6 +373,47 @@ static void a_call_is_cancelled_while_nobody_answers(void **state)
     close(silent);
 }
 
+static void *call_for_ever(void *argument)
+{
+    int32_t sum = 0;
+    dari_call call = {.deadline_ns = UINT64_MAX};
+    int error = add_1(argument, &(pair){3, 4}, &sum, &call);
+    dari_call_end(&call);
+    return (void *)(intptr_t)(error < 0 ? error : sum);
+}
+
+/* An attempt to connect has a time of its own: one without success is followed by the next, which
+ * comes from another port. */
+static void a_call_without_a_deadline(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint32_t xid;
+    struct sockaddr_in first, from;
+    int32_t sum = 7;
+    pthread_t thread;
+    void *result;
+    int server = open_socket(0, &port);
+    int silent = open_at(ELSEWHERE, port);
+    SET_ADDRESSES(HERE, ELSEWHERE);
+    dari_client *client = connect_with(port, &(dari_client_options){.connect_ns = 100 * DARI_MS});
+    assert_int_equal(pthread_create(&thread, NULL, call_for_ever, client), 0);
+    assert_int_equal(take_call(server, &xid, &first), 0);
+    do
+        assert_int_equal(take_call(server, &xid, &from), 0);
+    while (from.sin_port == first.sin_port);
+    answer(server, xid, &from, NULL);
+    while (take_call(server, &xid, &from) != ADD)
+        continue;
+    answer(server, xid, &from, &sum);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, 7);
+    expect_probes(silent);
+    dari_client_close(client);
+    close(server);
+    close(silent);
+}
+
 /* It is the one, also when nobody listens there any more: another server knows nothing of the calls
  * of this one. */
 static void an_address_that_has_answered_stays(void **state)
@@ -463,14 +509,11 @@ static void a_lost_question_is_asked_again(void **state)
     struct sockaddr_in from;
     pthread_t thread;
     void *result;
-    char address[64];
     int32_t sum = 7;
-    dari_client *client = NULL;
     int server = open_socket(0, &port);
     const dari_client_options options = {.retry_ns = 20 * DARI_MS, .deadline_ns = 400 * DARI_MS};
     SET_ADDRESSES(HERE, NOWHERE);
-    snprintf(address, sizeof address, "udp://several.test:%u", port);
-    assert_int_equal(dari_connect(address, &options, &client), 0);
+    dari_client *client = connect_with(port, &options);
     assert_int_equal(pthread_create(&thread, NULL, call_add, client), 0);
     assert_int_equal(take_call(server, &xid, NULL), 0);
     uint32_t procedure = take_call(server, &xid, &from);
@@ -530,6 +573,7 @@ int main(void)
         cmocka_unit_test(all_addresses_refuse),
         cmocka_unit_test(all_addresses_are_silent),
         cmocka_unit_test(a_call_is_cancelled_while_nobody_answers),
+        cmocka_unit_test(a_call_without_a_deadline),
         cmocka_unit_test(an_address_that_has_answered_stays),
         cmocka_unit_test(a_refusal_of_rpc_is_an_answer),
         cmocka_unit_test(reserved_ports),
