@@ -17,8 +17,8 @@
  * For a procedure ADD there are three functions:
  *
  *   add_1(client, &arg, &ret, &call)                 calls, and waits for the result
- *   add_1_start(client, &arg, &call, done, user)     calls, and returns at once, unless it has to
- *                                                    connect first; `done` gets the result later
+ *   add_1_start(client, &arg, &call, done, user)     calls, and returns at once; `done` gets the
+ *                                                    result later
  *   nothing_1_oneway(client, &call)                  where the result is void: sends the call, and
  *                                                    waits for no reply
  *
@@ -179,9 +179,10 @@ typedef struct dari_client_options {
  * says nothing, and calls come to their deadline.
  *
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
- * that will be called. Which one that is the first call tells, a started one too: it has a thread
- * connect, again and again where that takes longer than options->connect_ns, waits for it until its
- * deadline or cancel, and returns the errors below as its own. With options->interface it is done
+ * that will be called. Which one that is the first call tells: it has a thread connect, again and
+ * again where that takes longer than options->connect_ns, waits for it until its deadline or
+ * cancel, and gets the errors below as its own. Calls that are started do not wait: they are kept
+ * until then, as without a connection (dari_client_dispatch). With options->interface it is done
  * at once. One connection is made, for that program: calls of another one go there too. Of what
  * rpcbind answers the port alone counts; the host is the one that was asked.
  *

@@ -106,10 +106,6 @@ int dari_connect(const char *address, const dari_client_options *options, dari_c
         failure.system_error = errno;
     if (error == 0)
         error = di_reach_begin(client, options, &failure);
-    if (error == 0) {
-        di_reconnect_begin(client, options);
-        client->reconnect.never |= client->reach.destination.transport->once;
-    }
     if (error == 0)
         error = di_reach_connect(client, options->interface, di_deadline_in(allowed), &failure);
     if (error < 0) {

@@ -25,7 +25,8 @@
  * giving it back and taking it again. */
 #define LOCKED_MAX 512
 
-void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
+/* All but the first connection. */
+static inline void begin(dari_exchange *exchange, dari_client *client,
                          const dari_interface *interface, uint32_t index, dari_call *call)
 {
     dari_encoder_init(&exchange->encoder);
@@ -64,6 +65,12 @@ void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
         exchange->delayed = true;
         di_exchange_enter(exchange);
     }
+}
+
+void dari_exchange_begin(dari_exchange *exchange, dari_client *client,
+                         const dari_interface *interface, uint32_t index, dari_call *call)
+{
+    begin(exchange, client, interface, index, call);
     if (exchange->error == 0 && !atomic_load_explicit(&client->reach.done, memory_order_acquire)) {
         exchange->delayed = true;
         di_reach_for(exchange);
@@ -103,7 +110,7 @@ void dari_exchange_begin_queued(dari_exchange *exchange, dari_client *client,
                                 const dari_interface *interface, uint32_t index, dari_call *call)
 {
     di_call_give_back(call);
-    dari_exchange_begin(exchange, client, interface, index, call);
+    begin(exchange, client, interface, index, call);
     exchange->queued = true;
 }
 

@@ -253,7 +253,7 @@ static void resend_due(dari_client *client, uint64_t now)
 
 void di_flights_expire(dari_client *client, uint64_t now)
 {
-    if (client->channel.connection->ops->loses_messages)
+    if (atomic_load(&client->reach.done) && client->channel.connection->ops->loses_messages)
         resend_due(client, now);
     const di_timer *first = client->flights.timers.first;
     if (first && first->deadline <= now)
@@ -451,6 +451,7 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
     }
     *ret_flight = flight;
     if (offline) {
+        di_reach_later(exchange);
         start_grounded(client, flight);
         return 0;
     }

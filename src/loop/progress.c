@@ -191,7 +191,8 @@ void di_loop_queued(dari_client *client, uint64_t deadline)
         di_caller_queued(client, deadline);
     }
     bool elsewhere = asleep_elsewhere(loop);
-    if (elsewhere || client->flush_wanted || di_channel_unsent(&client->channel) >= BATCH)
+    if (!client->broken &&
+        (elsewhere || client->flush_wanted || di_channel_unsent(&client->channel) >= BATCH))
         di_client_flush(client);
     if (elsewhere && deadline < loop->until)
         di_loop_wake(client);

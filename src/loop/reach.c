@@ -59,8 +59,12 @@ int di_reach_begin(dari_client *client, const dari_client_options *options, di_f
         if (!destination->rpcbind)
             return DARI_NO_MEMORY;
     }
-    /* Whoever looks before there is a connection finds none. */
+    client->channel.message_max = reach->limits.message_max;
+    /* Whoever looks before there is a connection finds none, which is not lost for good. */
     client->broken = DARI_CLOSED;
+    di_reconnect_begin(client, options);
+    reach->once = client->reconnect.never || destination->transport->once;
+    client->reconnect.never = false;
     return 0;
 }
 
@@ -82,6 +86,7 @@ static int settle(dari_client *client, di_connection *connection, di_failure *fa
     int error = 0;
     di_channel_init(&client->channel, connection, &client->reach.limits);
     client->broken = 0;
+    client->reconnect.never |= client->reach.once;
     /* To connect again it may take a program, when the name has more addresses by then. Where none
      * is known, it is number 0, which is nobody's: to say so is an answer. */
     client->reach.destination.knows_program = true;
@@ -110,6 +115,22 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
     return error;
 }
 
+void di_reach_later(const dari_exchange *exchange)
+{
+    if (!atomic_load(&exchange->client->reach.done))
+        set_program(&exchange->client->reach.destination, exchange->interface);
+}
+
+/* The calls in flight that waited for the connection get the error. */
+static void fail_flights(dari_client *client, int error, const di_failure *failure)
+{
+    for (di_flight *flight; (flight = client->flights.grounded);) {
+        flight->exchange.system_error = failure->system_error;
+        flight->exchange.encoder.fault = di_reach_fault(error, failure);
+        di_flight_fail(client, flight, error);
+    }
+}
+
 /* A call that has begun to connect. */
 struct di_first_call {
     di_waiter waiter;
@@ -122,6 +143,12 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
     di_failure found = *failure;
     if (error == 0)
         error = settle(client, connection, &found);
+    if (error == 0 && client->flights.grounded) {
+        di_flights_launch(client);
+        di_client_flush(client);
+    } else if (error < 0 && error != DARI_DEADLINE) {
+        fail_flights(client, error, &found);
+    }
     di_first_call *first = client->reach.first;
     client->reach.first = NULL;
     if (first) {
@@ -130,6 +157,7 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
         first->failure = found;
     }
     di_client_wake_all(client);
+    di_loop_wake(client);
 }
 
 /* Connects for this call. The attempt keeps the deadline itself, and then has more to tell; it goes

@@ -4,7 +4,7 @@
  * The address of a client does not say which program will be called. Where it takes that to connect
  * (destination.h), the first call connects, or dari_connect with an interface in its options. A
  * call has it done by a thread (attempt.h), and others wait for that, each until its own deadline
- * or cancel. */
+ * or cancel; calls in flight are kept meanwhile. */
 #ifndef DI_LOOP_REACH_H
 #define DI_LOOP_REACH_H
 
@@ -23,6 +23,7 @@ typedef struct di_reach {
     di_channel_limits limits;
 
     atomic_bool done; /* the connection is there, or was */
+    bool once;        /* if it is lost, it stays lost */
     /* The call that waits for the attempt that it has begun, or NULL; under the client's lock. */
     di_first_call *first;
 } di_reach;
@@ -42,7 +43,10 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
 
 /* Connects for an exchange that has begun, where nobody has yet; its error is the outcome. */
 void di_reach_for(dari_exchange *exchange);
-/* The end of its attempt; the connection is taken. Called with the client's lock held. */
+/* Before there is a connection, a call that nobody waits for is kept, as after one was lost: the
+ * next attempt is for its program. Called with the client's lock held. */
+void di_reach_later(const dari_exchange *exchange);
+/* The end of an attempt; the connection is taken. Called with the client's lock held. */
 void di_reach_take(dari_client *client, int error, di_connection *connection,
                    const di_failure *failure);
 

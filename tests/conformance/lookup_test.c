@@ -515,44 +515,47 @@ static void *post_with_cancel(void *argument)
     return (void *)(intptr_t)error;
 }
 
-static void never_done(void *user, dari_call *call)
-{
-    (void)call;
-    *(bool *)user = true;
-}
-
-static void *start_with_cancel(void *argument)
-{
-    dari_call call = DARI_CALL(.deadline_ns = 30 * DARI_S, .cancel = argument);
-    bool done = false;
-    int error = nothing_1_start(with.client, &call, never_done, &done);
-    assert_false(done);
-    dari_call_end(&call);
-    return (void *)(intptr_t)error;
-}
-
-/* Each is the one that has begun to connect. */
-static void other_first_calls_are_cancelled(void **state)
+static void a_one_way_call_is_cancelled(void **state)
 {
     (void)state;
-    void *(*const ways[])(void *) = {post_with_cancel, start_with_cancel};
+    pthread_t thread;
+    dari_cancel *cancel;
+    void *result;
     fake_set_silent(&with.rpcbind, true);
-    for (unsigned i = 0; i < 2; i++) {
-        pthread_t thread;
-        dari_cancel *cancel;
-        void *result;
-        assert_int_equal(try_connect(HOST, NULL), 0);
-        assert_int_equal(dari_cancel_create(&cancel), 0);
-        assert_int_equal(pthread_create(&thread, NULL, ways[i], cancel), 0);
-        fake_await_waiting(&with.rpcbind, 1);
-        dari_cancel_now(cancel);
-        pthread_join(thread, &result);
-        assert_int_equal((intptr_t)result, DARI_CANCELLED);
-        dari_cancel_destroy(cancel);
-        dari_client_close(with.client);
-        with.client = NULL;
-    }
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(dari_cancel_create(&cancel), 0);
+    assert_int_equal(pthread_create(&thread, NULL, post_with_cancel, cancel), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    dari_cancel_now(cancel);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, DARI_CANCELLED);
     fake_set_silent(&with.rpcbind, false);
+    dari_cancel_destroy(cancel);
+}
+
+static void take_error(void *user, dari_call *call)
+{
+    *(int *)user = call->error;
+}
+
+static void a_call_in_flight_is_cancelled(void **state)
+{
+    (void)state;
+    int error = 1;
+    dari_call call = {0};
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(dari_cancel_create(&call.cancel), 0);
+    assert_int_equal(nothing_1_start(with.client, &call, take_error, &error), 0);
+    assert_int_equal(dari_client_dispatch(with.client), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    dari_cancel_now(call.cancel);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(error, DARI_CANCELLED);
+    assert_false(call.may_have_run);
+    fake_set_silent(&with.rpcbind, false);
+    dari_cancel_destroy(call.cancel);
+    dari_call_end(&call);
 }
 
 /* Each that has waited for another one's attempt makes its own, and is told what that has met. */
@@ -603,8 +606,7 @@ static void a_child_closes_a_client_that_connects(void **state)
 
 static void take_sum(void *user, const int32_t *result, dari_call *call)
 {
-    assert_int_equal(call->error, 0);
-    *(int32_t *)user = *result;
+    *(int32_t *)user = result ? *result : call->error;
 }
 
 /* The descriptor of a loop is there before the connection is. */
@@ -637,12 +639,111 @@ static void calls_in_flight_that_do_not(void **state)
     int32_t sum = 0;
     with.rpcbind.answer = "";
     assert_int_equal(try_connect(HOST, NULL), 0);
-    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum),
-                     DARI_NOT_REGISTERED);
-    assert_int_equal(with.call.error, DARI_NOT_REGISTERED);
-    assert_int_equal(dari_client_wait(with.client, 0), 0);
-    assert_int_equal(nothing_1_oneway(with.client, &with.call), DARI_NOT_REGISTERED);
-    assert_int_equal(sum, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+        assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+        assert_int_equal(sum, DARI_NOT_REGISTERED);
+        assert_int_equal(with.call.fault.found, with.program);
+        assert_false(with.call.may_have_run);
+        assert_int_equal(nothing_1_oneway(with.client, &with.call), DARI_NOT_REGISTERED);
+    }
+    with.rpcbind.answer = NULL;
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(sum, 42);
+}
+
+/* One that starts returns at once, whoever does not answer; the calls are sent in their order when
+ * there is a connection, also where a lost one would stay lost. */
+static void calls_in_flight_wait_for_it(void **state)
+{
+    enum { COUNT = 20 };
+    (void)state;
+    int32_t sums[COUNT];
+    dari_call calls[COUNT] = {0}, early = {.deadline_ns = 20 * DARI_MS};
+    int32_t early_sum = 0;
+    fake_set_silent(&with.rpcbind, true);
+    const dari_client_options options = {.rpcbind = with.rpcbind.address, .no_reconnect = true};
+    assert_int_equal(dari_connect(HOST, &options, &with.client), 0);
+    for (int32_t i = 0; i < COUNT; i++)
+        assert_int_equal(add_1_start(with.client, &(pair){i, 1}, &calls[i], take_sum, &sums[i]), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &early, take_sum, &early_sum), 0);
+    assert_int_equal(dari_client_dispatch(with.client), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    while (early_sum == 0)
+        dari_client_wait(with.client, 5 * DARI_MS);
+    assert_int_equal(early_sum, DARI_DEADLINE);
+    assert_false(early.may_have_run);
+    fake_set_silent(&with.rpcbind, false);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    for (int32_t i = 0; i < COUNT; i++) {
+        assert_int_equal(sums[i], i + 1);
+        dari_call_end(&calls[i]);
+    }
+    assert_int_equal(with.rpcbind.calls[4], 1);
+    dari_call_end(&early);
+    fixture_stop(&with.server);
+    assert_int_equal(try_add(), DARI_CLOSED);
+}
+
+static void a_client_with_calls_in_flight_closes_while_it_connects(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    dari_call call = {0};
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &call, take_sum, &sum), 0);
+    assert_int_equal(dari_client_dispatch(with.client), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    dari_client_close(with.client);
+    with.client = NULL;
+    assert_int_equal(sum, DARI_CLOSED);
+    assert_false(call.may_have_run);
+    fake_set_silent(&with.rpcbind, false);
+    dari_call_end(&call);
+}
+
+/* An attempt that comes to its end before the calls do is followed by another. */
+static void calls_in_flight_outlive_an_attempt(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    const dari_client_options options = {.rpcbind = with.rpcbind.address,
+                                         .connect_ns = 30 * DARI_MS};
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(dari_connect(HOST, &options, &with.client), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+    assert_int_equal(dari_client_wait(with.client, 100 * DARI_MS), DARI_DEADLINE);
+    fake_set_silent(&with.rpcbind, false);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(sum, 42);
+}
+
+/* A synchronous call beside them. */
+static void all_kinds_of_first_calls(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *result;
+    uint64_t long_time = 30 * DARI_S;
+    int32_t sum = 0;
+    for (int i = 0; i < 2; i++) {
+        with.rpcbind.answer = i ? NULL : "";
+        fake_set_silent(&with.rpcbind, true);
+        assert_int_equal(try_connect(HOST, NULL), 0);
+        assert_int_equal(pthread_create(&thread, NULL, call_from_thread, &long_time), 0);
+        fake_await_waiting(&with.rpcbind, 1);
+        assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+        assert_int_equal(dari_client_dispatch(with.client), 0);
+        fake_set_silent(&with.rpcbind, false);
+        assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+        pthread_join(thread, &result);
+        assert_int_equal((intptr_t)result, i ? 0 : DARI_NOT_REGISTERED);
+        assert_int_equal(sum, i ? 42 : DARI_NOT_REGISTERED);
+        dari_client_close(with.client);
+        with.client = NULL;
+    }
 }
 
 static void a_one_way_call_finds_it(void **state)
@@ -719,11 +820,16 @@ int main(void)
         CASE(first_calls_are_cancelled),
         CASE(a_client_closes_while_it_connects),
         CASE(first_calls_sleep),
-        CASE(other_first_calls_are_cancelled),
+        CASE(a_one_way_call_is_cancelled),
+        CASE(a_call_in_flight_is_cancelled),
         CASE(first_calls_that_all_fail),
         CASE(a_child_closes_a_client_that_connects),
         CASE(calls_in_flight_find_it),
         CASE(calls_in_flight_that_do_not),
+        CASE(calls_in_flight_wait_for_it),
+        CASE(calls_in_flight_outlive_an_attempt),
+        CASE(a_client_with_calls_in_flight_closes_while_it_connects),
+        CASE(all_kinds_of_first_calls),
         CASE(a_one_way_call_finds_it),
         CASE(datagrams_are_looked_up_too),
         CASE(a_client_that_never_calls_is_closed),

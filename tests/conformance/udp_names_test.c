@@ -25,8 +25,9 @@
 /* Of which a silent address takes its share. */
 #define DEADLINE_NS (2 * DARI_S)
 
-/* The addresses of "several.test". */
+/* The addresses of "several.test", which other threads look up. */
 static const char *several[ADDRESSES_MAX + 1];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                        struct addrinfo **result);
@@ -39,8 +40,10 @@ int __wrap_getaddrinfo(const char *host, const char *port, const struct addrinfo
     if (strcmp(host, "several.test") != 0 || hints->ai_flags & AI_NUMERICHOST)
         return __real_getaddrinfo(host, port, hints, result);
     int error = 0;
+    pthread_mutex_lock(&lock);
     for (size_t i = 0; several[i] && error == 0; i++, result = &(*result)->ai_next)
         error = __real_getaddrinfo(several[i], port, hints, result);
+    pthread_mutex_unlock(&lock);
     return error;
 }
 
@@ -65,7 +68,9 @@ static unsigned port_of(const test_fixture *fixture)
 
 static void set_addresses(const char *const addresses[ADDRESSES_MAX])
 {
+    pthread_mutex_lock(&lock);
     memcpy(several, addresses, ADDRESSES_MAX * sizeof *addresses);
+    pthread_mutex_unlock(&lock);
 }
 
 #define SET_ADDRESSES(...) set_addresses((const char *const[ADDRESSES_MAX]){__VA_ARGS__})
@@ -239,6 +244,36 @@ static void calls_in_flight(void **state)
     fixture_end(&fixture);
 }
 
+/* The server is not asked for anything that it would have to answer while the client waits. */
+static void one_thread_has_both(void **state)
+{
+    (void)state;
+    test_fixture fixture = {.scheme = scheme_named("udp4")};
+    int32_t sum = 0;
+    dari_call call = {0};
+    fixture_begin(&fixture);
+    fixture_listen(&fixture);
+    SET_ADDRESSES(ELSEWHERE, HERE);
+    dari_client *client = connect_to_name(port_of(&fixture));
+    assert_int_equal(add_1_start(client, &(pair){3, 4}, &call, take_sum, &sum), 0);
+    while (sum == 0) {
+        struct pollfd both[2] = {
+            {.fd = dari_server_descriptor(fixture.server), .events = POLLIN},
+            {.fd = dari_client_descriptor(client), .events = POLLIN},
+        };
+        uint64_t server_ns = dari_server_timeout_ns(fixture.server);
+        uint64_t client_ns = dari_client_timeout_ns(client);
+        uint64_t until = di_deadline_in(server_ns < client_ns ? server_ns : client_ns);
+        poll(both, 2, di_poll_timeout(until));
+        assert_true(dari_server_dispatch(fixture.server) >= 0);
+        assert_true(dari_client_dispatch(client) >= 0);
+    }
+    assert_int_equal(sum, 7);
+    dari_call_end(&call);
+    dari_client_close(client);
+    fixture_end(&fixture);
+}
+
 static void *call_add(void *argument)
 {
     int32_t sum = 0;
@@ -309,7 +344,10 @@ static void all_addresses_refuse(void **state)
     for (int round = 0; round < 2; round++) {
         assert_int_equal(add_1(client, &(pair){1, 2}, &sum, &call), DARI_REFUSED);
         assert_false(call.may_have_run);
-        assert_int_equal(add_1_start(client, &(pair){1, 2}, &call, take_sum, &sum), DARI_REFUSED);
+        assert_int_equal(add_1_start(client, &(pair){1, 2}, &call, take_sum, &sum), 0);
+        assert_int_equal(dari_client_wait(client, UINT64_MAX), 0);
+        assert_int_equal(sum, DARI_REFUSED);
+        assert_false(call.may_have_run);
         assert_int_equal(nothing_1_oneway(client, &call), DARI_REFUSED);
     }
     fixture_serve(&fixture);
@@ -568,6 +606,7 @@ int main(void)
         cmocka_unit_test(nothing_is_sent_before_a_call),
         cmocka_unit_test(connecting_asks_where_it_can),
         cmocka_unit_test(calls_in_flight),
+        cmocka_unit_test(one_thread_has_both),
         cmocka_unit_test(threads_and_a_loop),
         cmocka_unit_test(addresses_of_both_kinds),
         cmocka_unit_test(all_addresses_refuse),
