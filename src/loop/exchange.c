@@ -201,6 +201,12 @@ static int await_turn(dari_exchange *exchange, size_t room)
     return error;
 }
 
+void di_exchange_too_large(dari_exchange *exchange, size_t size)
+{
+    dari_encode_fault(&exchange->encoder, DARI_LIMIT, "the call", (int64_t)size,
+                      (int64_t)exchange->client->channel.message_max);
+}
+
 /* Gets the client's turn to send, and room for the message. Called with the lock held. */
 static int take_turn(dari_exchange *exchange, size_t size)
 {
@@ -222,8 +228,7 @@ static int take_turn(dari_exchange *exchange, size_t size)
     error = lend(client, size, &room);
     if (error < 0) {
         if (error == DARI_LIMIT)
-            dari_encode_fault(&exchange->encoder, DARI_LIMIT, "the call", (int64_t)size,
-                              (int64_t)client->channel.message_max);
+            di_exchange_too_large(exchange, size);
         di_client_pass_on(client);
         return error;
     }

@@ -51,6 +51,9 @@ void di_exchange_commit(dari_exchange *exchange);
 /* Gives the room back, and the turn on. Called with the lock held. */
 void di_exchange_release(dari_exchange *exchange);
 
+/* The call, of so many bytes, is larger than a message may be. */
+void di_exchange_too_large(dari_exchange *exchange, size_t size);
+
 /* Tells the call context that the reply has `found` bytes or more, and may have `allowed`. */
 void di_exchange_oversized(dari_exchange *exchange, size_t found, size_t allowed);
 

@@ -451,7 +451,6 @@ static int start(dari_exchange *exchange, di_flight **ret_flight)
     }
     *ret_flight = flight;
     if (offline) {
-        di_reach_later(exchange);
         start_grounded(client, flight);
         return 0;
     }

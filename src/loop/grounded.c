@@ -75,6 +75,8 @@ void di_flights_launch(dari_client *client)
     for (di_flight *flight; (flight = client->flights.grounded);) {
         uint8_t *room;
         int error = di_channel_reserve(channel, flight->kept_size, &room);
+        if (error == DARI_LIMIT)
+            di_exchange_too_large(&flight->exchange, flight->kept_size);
         if (error < 0) {
             di_flight_fail(client, flight, error);
             continue;

@@ -33,10 +33,11 @@ static di_connect_options connect_options(const dari_client_options *client)
 
 di_channel_limits di_reach_limits(const dari_client_options *options)
 {
-    return (di_channel_limits){
-        .message_max = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT,
-        .fragments_max =
-            options->fragments_max ? options->fragments_max : DARI_FRAGMENTS_MAX_DEFAULT};
+    size_t most = options->message_max ? options->message_max : DARI_MESSAGE_MAX_DEFAULT;
+    return (di_channel_limits){.message_max = most < DI_MESSAGE_MAX_MIN ? DI_MESSAGE_MAX_MIN : most,
+                               .fragments_max = options->fragments_max
+                                                    ? options->fragments_max
+                                                    : DARI_FRAGMENTS_MAX_DEFAULT};
 }
 
 int di_reach_begin(dari_client *client, const dari_client_options *options, di_failure *failure)
@@ -86,7 +87,6 @@ static int settle(dari_client *client, di_connection *connection, di_failure *fa
     int error = 0;
     di_channel_init(&client->channel, connection, &client->reach.limits);
     client->broken = 0;
-    client->reconnect.never |= client->reach.once;
     /* To connect again it may take a program, when the name has more addresses by then. Where none
      * is known, it is number 0, which is nobody's: to say so is an answer. */
     client->reach.destination.knows_program = true;
@@ -94,6 +94,8 @@ static int settle(dari_client *client, di_connection *connection, di_failure *fa
         error = di_fail_system(failure, errno, NULL);
         di_channel_close(&client->channel);
         client->broken = DARI_CLOSED;
+    } else {
+        client->reconnect.never |= client->reach.once;
     }
     atomic_store_explicit(&client->reach.done, error == 0, memory_order_release);
     return error;
@@ -115,16 +117,24 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
     return error;
 }
 
-void di_reach_later(const dari_exchange *exchange)
+void di_reach_for_kept(dari_client *client)
 {
-    if (!atomic_load(&exchange->client->reach.done))
-        set_program(&exchange->client->reach.destination, exchange->interface);
+    client->reach.brief = false;
+    if (!atomic_load(&client->reach.done) && client->flights.grounded)
+        set_program(&client->reach.destination, client->flights.grounded->exchange.interface);
 }
 
-/* The calls in flight that waited for the connection get the error. */
+/* The calls in flight that waited for the attempt get its error: those of the program that it was
+ * for. */
 static void fail_flights(dari_client *client, int error, const di_failure *failure)
 {
-    for (di_flight *flight; (flight = client->flights.grounded);) {
+    const di_destination *destination = &client->reach.destination;
+    for (di_flight *flight = client->flights.grounded, *next; flight; flight = next) {
+        const dari_interface *interface = flight->exchange.interface;
+        next = flight->next_grounded;
+        if (interface->program != destination->program ||
+            interface->version != destination->version)
+            continue;
         flight->exchange.system_error = failure->system_error;
         flight->exchange.encoder.fault = di_reach_fault(error, failure);
         di_flight_fail(client, flight, error);
@@ -146,7 +156,9 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
     if (error == 0 && client->flights.grounded) {
         di_flights_launch(client);
         di_client_flush(client);
-    } else if (error < 0 && error != DARI_DEADLINE) {
+    } else if (error == DARI_DEADLINE || (error < 0 && client->reach.brief)) {
+        di_reconnect_put_off(client, error, &found);
+    } else if (error < 0) {
         fail_flights(client, error, &found);
     }
     di_first_call *first = client->reach.first;
@@ -166,7 +178,8 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
 static int attempt(dari_client *client, const dari_exchange *exchange, di_first_call *self)
 {
     uint64_t until = di_deadline_in(client->reconnect.connect_ns);
-    if (exchange->deadline < until)
+    client->reach.brief = exchange->deadline < until;
+    if (client->reach.brief)
         until = exchange->deadline;
     set_program(&client->reach.destination, exchange->interface);
     int error = di_attempt_begin(client, until, &client->reconnect.attempt, &self->failure);

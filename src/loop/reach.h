@@ -26,6 +26,7 @@ typedef struct di_reach {
     bool once;        /* if it is lost, it stays lost */
     /* The call that waits for the attempt that it has begun, or NULL; under the client's lock. */
     di_first_call *first;
+    bool brief; /* the attempt has no more time than its call has */
 } di_reach;
 
 /* Of what the client receives. */
@@ -43,9 +44,9 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
 
 /* Connects for an exchange that has begun, where nobody has yet; its error is the outcome. */
 void di_reach_for(dari_exchange *exchange);
-/* Before there is a connection, a call that nobody waits for is kept, as after one was lost: the
- * next attempt is for its program. Called with the client's lock held. */
-void di_reach_later(const dari_exchange *exchange);
+/* Before there is a connection, calls that nobody waits for are kept, as after one was lost: the
+ * attempt that is to begin is for the first of them. Called with the client's lock held. */
+void di_reach_for_kept(dari_client *client);
 /* The end of an attempt; the connection is taken. Called with the client's lock held. */
 void di_reach_take(dari_client *client, int error, di_connection *connection,
                    const di_failure *failure);

@@ -44,8 +44,9 @@ static uint64_t back_off(di_reconnect *reconnect)
     return time - next_chance(reconnect) % (time / 2 + 1);
 }
 
-static void put_off(di_reconnect *reconnect, int error, const di_failure *failure)
+void di_reconnect_put_off(dari_client *client, int error, const di_failure *failure)
 {
+    di_reconnect *reconnect = &client->reconnect;
     reconnect->error = error;
     reconnect->failure = *failure;
     reconnect->not_before = reconnect->fruitless ? di_deadline_in(back_off(reconnect)) : 0;
@@ -54,7 +55,7 @@ static void put_off(di_reconnect *reconnect, int error, const di_failure *failur
 
 void di_reconnect_lost(dari_client *client, int error, int cause)
 {
-    put_off(&client->reconnect, error, &(di_failure){.system_error = cause});
+    di_reconnect_put_off(client, error, &(di_failure){.system_error = cause});
 }
 
 /* Whether nobody has to do with the lost connection any more. */
@@ -78,7 +79,7 @@ uint64_t di_reconnect_due(const dari_client *client)
 
 static void fail(dari_client *client, int error, const di_failure *failure)
 {
-    put_off(&client->reconnect, error, failure);
+    di_reconnect_put_off(client, error, failure);
     di_client_wake_all(client);
     di_loop_wake(client);
 }
@@ -104,6 +105,7 @@ void di_reconnect_step(dari_client *client)
         return;
     }
     di_failure failure = {0};
+    di_reach_for_kept(client);
     reconnect->fruitless += reconnect->fruitless < UINT32_MAX;
     int error = di_attempt_begin(client, di_deadline_in(reconnect->connect_ns), &reconnect->attempt,
                                  &failure);

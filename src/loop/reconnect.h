@@ -46,6 +46,9 @@ void di_reconnect_begin(dari_client *client, const dari_client_options *options)
 /* The connection was lost. */
 void di_reconnect_lost(dari_client *client, int error, int cause);
 
+/* An attempt has failed: says why there is no connection, and when the next one may begin. */
+void di_reconnect_put_off(dari_client *client, int error, const di_failure *failure);
+
 /* Begins to connect, if that is wanted, may be, and is not under way; or tells those who wait when
  * it will be time. */
 void di_reconnect_step(dari_client *client);

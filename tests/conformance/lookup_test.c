@@ -8,6 +8,7 @@
 
 #include <netdb.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define HOST "tcp://127.0.0.1"
+/* A program that nobody serves. */
+#define NOBODYS 77
 
 int __real_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                        struct addrinfo **result);
@@ -720,6 +723,105 @@ static void calls_in_flight_outlive_an_attempt(void **state)
     assert_int_equal(sum, 42);
 }
 
+/* Who asks for another program, with little time, and is told nothing, does not have the calls that
+ * are kept look for that. */
+static void calls_in_flight_ask_for_their_program(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    dari_call other = {.deadline_ns = 30 * DARI_MS};
+    const dari_client_options options = {.rpcbind = with.rpcbind.address,
+                                         .connect_ns = 100 * DARI_MS};
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(dari_connect(HOST, &options, &with.client), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+    /* The first attempt is over when another one may begin. */
+    while (dari_client_timeout_ns(with.client) > 20 * DARI_S)
+        sched_yield();
+    assert_int_equal(dari_client_ping(with.client, NOBODYS, 1, &other), DARI_DEADLINE);
+    fake_set_silent(&with.rpcbind, false);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(sum, 42);
+    dari_call_end(&other);
+}
+
+static void *ping_nobody(void *argument)
+{
+    (void)argument;
+    dari_call call = {.deadline_ns = 30 * DARI_S};
+    int error = dari_client_ping(with.client, NOBODYS, 1, &call);
+    dari_call_end(&call);
+    return (void *)(intptr_t)error;
+}
+
+/* Nor do they get the error of an attempt for that. */
+static void calls_in_flight_of_another_program(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *result;
+    int32_t sum = 0;
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, ping_nobody, NULL), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+    fake_set_silent(&with.rpcbind, false);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(sum, 42);
+    pthread_join(thread, &result);
+    assert_true((intptr_t)result == DARI_NOT_REGISTERED);
+}
+
+static void calls_in_flight_are_told_why_there_is_none(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    const dari_client_options options = {.rpcbind = with.rpcbind.address,
+                                         .connect_ns = 20 * DARI_MS};
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(dari_connect(HOST, &options, &with.client), 0);
+    with.call.deadline_ns = 500 * DARI_MS;
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(sum, DARI_DEADLINE);
+    says(HOST ": ADD: deadline of 500 ms passed (rpcbind does not answer)");
+    /* Attempts that end at once do not follow each other at once. */
+    assert_in_range(with.client->reconnect.fruitless, 1, 12);
+    fake_set_silent(&with.rpcbind, false);
+}
+
+static void take_size(void *user, const uint32_t *result, dari_call *call)
+{
+    *(int64_t *)user = result ? (int64_t)*result : call->error;
+}
+
+/* The limits of a message that is kept are those of a connection. */
+static void small_and_large_calls_in_flight(void **state)
+{
+    (void)state;
+    static const uint8_t data[100000];
+    int64_t size = 0;
+    dari_client_options options = {.rpcbind = with.rpcbind.address, .message_max = 16};
+    opaque_data argument = {.data = data, .size = 600};
+    assert_int_equal(dari_connect(HOST, &options, &with.client), 0);
+    assert_int_equal(sink_1_start(with.client, &argument, &with.call, take_size, &size), 0);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(size, 600);
+    dari_client_close(with.client);
+    with.client = NULL;
+    fixture_stop(&with.server);
+    strcpy(with.server.address, "udp://127.0.0.1:0");
+    fixture_serve(&with.server);
+    fake_add(&with.rpcbind, with.program, with.version, "udp", universal("127.0.0.1"), "1");
+    assert_int_equal(try_connect("udp://127.0.0.1", NULL), 0);
+    argument.size = sizeof data;
+    assert_int_equal(sink_1_start(with.client, &argument, &with.call, take_size, &size), 0);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(size, DARI_LIMIT);
+    says("udp://127.0.0.1: SINK: the call: larger than the limit (100044, at most 65507)");
+}
+
 /* A synchronous call beside them. */
 static void all_kinds_of_first_calls(void **state)
 {
@@ -829,6 +931,10 @@ int main(void)
         CASE(calls_in_flight_wait_for_it),
         CASE(calls_in_flight_outlive_an_attempt),
         CASE(a_client_with_calls_in_flight_closes_while_it_connects),
+        CASE(calls_in_flight_ask_for_their_program),
+        CASE(calls_in_flight_of_another_program),
+        CASE(calls_in_flight_are_told_why_there_is_none),
+        CASE(small_and_large_calls_in_flight),
         CASE(all_kinds_of_first_calls),
         CASE(a_one_way_call_finds_it),
         CASE(datagrams_are_looked_up_too),

@@ -598,6 +598,47 @@ static void one_way_calls_alone(void **state)
     fixture_end(&fixture);
 }
 
+static void *call_briefly(void *argument)
+{
+    dari_call call = {.deadline_ns = 100 * DARI_MS};
+    int error = add_1(argument, &(pair){3, 4}, &(int32_t){0}, &call);
+    dari_call_end(&call);
+    return (void *)(intptr_t)error;
+}
+
+/* The server was given the share of a short time, and the next address refuses: calls that have
+ * more time make an attempt of their own. */
+static void a_call_with_little_time_ends_alone(void **state)
+{
+    (void)state;
+    uint16_t port;
+    uint32_t xid;
+    struct sockaddr_in from;
+    pthread_t thread;
+    void *result;
+    int32_t sum = 0;
+    dari_call call = {0};
+    int server = open_socket(0, &port);
+    SET_ADDRESSES(HERE, NOWHERE);
+    dari_client *client = connect_to_name(port);
+    assert_int_equal(pthread_create(&thread, NULL, call_briefly, client), 0);
+    assert_int_equal(take_call(server, &xid, &from), 0);
+    assert_int_equal(add_1_start(client, &(pair){3, 4}, &call, take_sum, &sum), 0);
+    pthread_join(thread, &result);
+    assert_true((intptr_t)result < 0);
+    assert_int_equal(dari_client_dispatch(client), 0);
+    assert_int_equal(sum, 0);
+    for (uint32_t procedure = 0; procedure != ADD;) {
+        procedure = take_call(server, &xid, &from);
+        answer(server, xid, &from, procedure == ADD ? &(int32_t){7} : NULL);
+    }
+    assert_int_equal(dari_client_wait(client, DEADLINE_NS), 0);
+    assert_int_equal(sum, 7);
+    dari_call_end(&call);
+    dari_client_close(client);
+    close(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +660,7 @@ int main(void)
         cmocka_unit_test(a_lost_question_is_asked_again),
         cmocka_unit_test(a_name_gets_more_addresses),
         cmocka_unit_test(one_way_calls_alone),
+        cmocka_unit_test(a_call_with_little_time_ends_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
