@@ -146,7 +146,7 @@ typedef struct dari_client_options {
                              or DARI_LIMIT; 0: none. The client gets what the server grants of it.
                              Connecting waits for the server then */
 
-    /* Connecting again. */
+    /* Connecting again; connect_ns also where the first call connects. */
     bool no_reconnect;         /* a lost connection stays lost: calls fail with DARI_CLOSED then */
     uint64_t backoff_first_ns; /* 0: DARI_BACKOFF_FIRST_DEFAULT_NS */
     uint64_t backoff_max_ns;   /* 0: DARI_BACKOFF_MAX_DEFAULT_NS */
@@ -181,10 +181,11 @@ typedef struct dari_client_options {
  * Without a port, rpcbind at the host is asked (RFC 1833, version 4, 3 or 2) where the program is
  * that will be called. Which one that is the first call tells: it has a thread connect, again and
  * again where that takes longer than options->connect_ns, waits for it until its deadline or
- * cancel, and gets the errors below as its own. Calls that are started do not wait: they are kept
- * until then, as without a connection (dari_client_dispatch). With options->interface it is done
- * at once. One connection is made, for that program: calls of another one go there too. Of what
- * rpcbind answers the port alone counts; the host is the one that was asked.
+ * cancel, and gets the errors below as its own. A call that is started does not wait: it is kept
+ * until then, and sent, or gets the error in its `done`; the next one that is started has it tried
+ * again, at once. With options->interface all is done by dari_connect. One connection is made, for
+ * that program: calls of another one go there too. Of what rpcbind answers the port alone counts;
+ * the host is the one that was asked.
  *
  * Errors: DARI_INVALID, DARI_ADDRESS, DARI_SCHEME, DARI_REFUSED, DARI_PERMISSION, DARI_DEADLINE,
  * DARI_ERRNO, DARI_NO_MEMORY, DARI_CLOSED (the server died meanwhile), DARI_IN_USE (reserved ports;
@@ -277,8 +278,8 @@ int dari_client_intercept(dari_client *client, const dari_client_interceptor *in
  * they wake it. Dispatch never waits; it returns 1 where more is ready and it wants to be called
  * again at once, 0 where the descriptor or the time-out will tell, or an error: DARI_FORKED,
  * DARI_INVALID within `done`, DARI_ERRNO or DARI_NO_MEMORY where the descriptor cannot be made. A
- * connection that is lost is an error of the calls, not of dispatch. What is started without a
- * connection is kept, up to queued_max, and sent once there is one. */
+ * connection that is lost is an error of the calls, not of dispatch. What is started after that is
+ * kept, up to queued_max, and sent once there is a connection. */
 int dari_client_descriptor(dari_client *client);      /* the same for as long as the client lives */
 uint64_t dari_client_timeout_ns(dari_client *client); /* UINT64_MAX: no limit */
 int dari_client_dispatch(dari_client *client);

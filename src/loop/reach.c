@@ -119,7 +119,6 @@ int di_reach_connect(dari_client *client, const dari_interface *interface, uint6
 
 void di_reach_for_kept(dari_client *client)
 {
-    client->reach.brief = false;
     if (!atomic_load(&client->reach.done) && client->flights.grounded)
         set_program(&client->reach.destination, client->flights.grounded->exchange.interface);
 }
@@ -156,7 +155,7 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
     if (error == 0 && client->flights.grounded) {
         di_flights_launch(client);
         di_client_flush(client);
-    } else if (error == DARI_DEADLINE || (error < 0 && client->reach.brief)) {
+    } else if (error == DARI_DEADLINE) {
         di_reconnect_put_off(client, error, &found);
     } else if (error < 0) {
         fail_flights(client, error, &found);
@@ -178,8 +177,7 @@ void di_reach_take(dari_client *client, int error, di_connection *connection,
 static int attempt(dari_client *client, const dari_exchange *exchange, di_first_call *self)
 {
     uint64_t until = di_deadline_in(client->reconnect.connect_ns);
-    client->reach.brief = exchange->deadline < until;
-    if (client->reach.brief)
+    if (exchange->deadline < until)
         until = exchange->deadline;
     set_program(&client->reach.destination, exchange->interface);
     int error = di_attempt_begin(client, until, &client->reconnect.attempt, &self->failure);

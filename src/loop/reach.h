@@ -26,7 +26,6 @@ typedef struct di_reach {
     bool once;        /* if it is lost, it stays lost */
     /* The call that waits for the attempt that it has begun, or NULL; under the client's lock. */
     di_first_call *first;
-    bool brief; /* the attempt has no more time than its call has */
 } di_reach;
 
 /* Of what the client receives. */

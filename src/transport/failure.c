@@ -38,8 +38,9 @@ int di_fail_system(di_failure *failure, int cause, const char *words)
 int di_failure_rank(int error)
 {
     switch (error) {
-    case DARI_REFUSED:
     case DARI_DEADLINE:
+        return 3;
+    case DARI_REFUSED:
         return 2;
     case DARI_ADDRESS:
     case DARI_ERRNO:

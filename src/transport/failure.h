@@ -12,8 +12,8 @@ int di_fail(di_failure *failure, int error, const char *words);
  * that a caller can act on, or DARI_ERRNO. */
 int di_fail_system(di_failure *failure, int cause, const char *words);
 
-/* How much an error tells of a host, 0 to 2: of several addresses, one may have refused where the
- * machine has no way to the others. */
+/* How much an error tells of a host, 0 to 3: of several addresses, one may have refused where the
+ * machine has no way to the others; and where one has said nothing, not all have refused. */
 int di_failure_rank(int error);
 
 #endif
