@@ -830,6 +830,52 @@ static void small_and_large_calls_in_flight(void **state)
     says("udp://127.0.0.1: SINK: the call: larger than the limit (100044, at most 65507)");
 }
 
+/* The loop of a server dispatches the client before there is a connection, too. */
+static void calls_in_flight_of_a_client_that_serves(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    dari_call call = {0};
+    dari_server *home;
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(dari_server_create(NULL, &home), 0);
+    assert_int_equal(dari_server_serve_client(home, with.client), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &call, take_sum, &sum), 0);
+    struct pollfd one = {.fd = dari_server_descriptor(home), .events = POLLIN};
+    while (sum == 0) {
+        uint64_t left = dari_server_timeout_ns(home);
+        poll(&one, 1, di_poll_timeout(di_deadline_in(left)));
+        assert_true(dari_server_dispatch(home) >= 0);
+    }
+    assert_int_equal(sum, 42);
+    dari_client_close(with.client);
+    with.client = NULL;
+    dari_server_destroy(home);
+    dari_call_end(&call);
+}
+
+static void a_child_inherits_calls_in_flight(void **state)
+{
+    (void)state;
+    int32_t sum = 0;
+    int status;
+    fake_set_silent(&with.rpcbind, true);
+    assert_int_equal(try_connect(HOST, NULL), 0);
+    assert_int_equal(add_1_start(with.client, &(pair){40, 2}, &with.call, take_sum, &sum), 0);
+    fake_await_waiting(&with.rpcbind, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        bool refused = dari_client_dispatch(with.client) == DARI_FORKED;
+        dari_client_close(with.client);
+        _exit(refused && sum == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    fake_set_silent(&with.rpcbind, false);
+    assert_int_equal(dari_client_wait(with.client, UINT64_MAX), 0);
+    assert_int_equal(sum, 42);
+}
+
 /* A synchronous call beside them. */
 static void all_kinds_of_first_calls(void **state)
 {
@@ -943,6 +989,8 @@ int main(void)
         CASE(calls_in_flight_of_another_program),
         CASE(calls_in_flight_are_told_why_there_is_none),
         CASE(small_and_large_calls_in_flight),
+        CASE(calls_in_flight_of_a_client_that_serves),
+        CASE(a_child_inherits_calls_in_flight),
         CASE(all_kinds_of_first_calls),
         CASE(a_one_way_call_finds_it),
         CASE(datagrams_are_looked_up_too),
