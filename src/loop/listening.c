@@ -273,31 +273,15 @@ static void resume_listeners(dari_server *server)
     }
 }
 
-static bool may_have_more(const dari_server *server)
-{
-    return server->accept_again == 0 && server->connections < server->connections_max;
-}
-
-static bool should_accept(const dari_server *server)
-{
-    return may_have_more(server) && !server->finishing;
-}
-
-bool di_server_accepting_is_due(const dari_server *server)
-{
-    return should_accept(server) != server->accepting;
-}
-
 void di_server_update_accepting(dari_server *server)
 {
     if (server->accept_again && di_now() >= server->accept_again)
         server->accept_again = 0;
     if (server->listeners_rest && server->accept_again == 0)
         resume_listeners(server);
-    bool accepting = should_accept(server);
-    if (accepting == server->accepting)
+    if (!di_server_accepting_is_due(server))
         return;
-    if (!accepting)
+    if (server->accepting)
         stop_accepting(server);
     else if ((server->accepting = watch_listeners(server)))
         accept_kept(server);
@@ -381,7 +365,7 @@ void di_server_accept(dari_server *server, di_address *address)
 {
     for (int i = 0; i < DI_ACCEPTS_PER_TURN && may_accept(server, address); i++) {
         di_connection *connection;
-        address->listener->full = !server->finishing && !may_have_more(server);
+        address->listener->full = !server->finishing && !di_server_may_accept(server);
         if (address->listener->full)
             stop_accepting(server);
         int result = address->listener->ops->accept(address->listener, &connection);

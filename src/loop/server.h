@@ -330,8 +330,16 @@ int di_server_take_listener(dari_server *server, di_listener *listener, bool ask
 void di_server_accept(dari_server *server, di_address *address);
 /* Watches the listeners, or stops watching, as the number of connections and the time say. */
 void di_server_update_accepting(dari_server *server);
+static inline bool di_server_may_accept(const dari_server *server)
+{
+    return server->accept_again == 0 && server->connections < server->connections_max &&
+           !server->finishing;
+}
 /* Whether that has something to do: taking those who were kept may have closed connections. */
-bool di_server_accepting_is_due(const dari_server *server);
+static inline bool di_server_accepting_is_due(const dari_server *server)
+{
+    return di_server_may_accept(server) != server->accepting;
+}
 /* Listens no more; what connections that are there have of a listener stays. */
 void di_server_retire_listeners(dari_server *server);
 void di_server_close_listeners(dari_server *server);
