@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting again where the connection was lost: when, and what happens then.
+/* Connecting again where the connection was lost: when, and what happens then. Calls in flight that
+ * are kept before the first connection (reach.h) have it made in the same way.
  *
  * A lost connection is replaced once somebody wants it: a thread that waits to send, or a call in
  * flight that is to be sent; and once nobody uses it any more, so that whoever had to do with the

@@ -330,12 +330,13 @@ int di_server_take_listener(dari_server *server, di_listener *listener, bool ask
 void di_server_accept(dari_server *server, di_address *address);
 /* Watches the listeners, or stops watching, as the number of connections and the time say. */
 void di_server_update_accepting(dari_server *server);
+/* Whether there may be one more connection. */
 static inline bool di_server_may_accept(const dari_server *server)
 {
     return server->accept_again == 0 && server->connections < server->connections_max &&
            !server->finishing;
 }
-/* Whether that has something to do: taking those who were kept may have closed connections. */
+/* Whether updating has something to do: taking those who were kept may have closed connections. */
 static inline bool di_server_accepting_is_due(const dari_server *server)
 {
     return di_server_may_accept(server) != server->accepting;

@@ -281,6 +281,14 @@ static void *call_add(void *argument)
     return (void *)(intptr_t)(error < 0 ? error : sum);
 }
 
+/* Of the call that the thread has made. */
+static void expect_result(pthread_t thread, intptr_t expected)
+{
+    void *result;
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, expected);
+}
+
 /* Threads that wait beside a loop. */
 static void threads_and_a_loop(void **state)
 {
@@ -299,11 +307,8 @@ static void threads_and_a_loop(void **state)
         assert_int_equal(add_1_start(client, &(pair){1, 1}, &call, take_sum, &sum), 0);
         assert_int_equal(dari_client_wait(client, 5 * DARI_S), 0);
         assert_int_equal(sum, 2);
-        for (int i = 0; i < COUNT; i++) {
-            void *result;
-            pthread_join(threads[i], &result);
-            assert_int_equal((intptr_t)result, 7);
-        }
+        for (int i = 0; i < COUNT; i++)
+            expect_result(threads[i], 7);
         dari_client_close(client);
         dari_call_end(&call);
     }
@@ -430,7 +435,6 @@ static void a_call_without_a_deadline(void **state)
     struct sockaddr_in first, from;
     int32_t sum = 7;
     pthread_t thread;
-    void *result;
     int server = open_socket(0, &port);
     int silent = open_at(ELSEWHERE, port);
     SET_ADDRESSES(HERE, ELSEWHERE);
@@ -444,8 +448,7 @@ static void a_call_without_a_deadline(void **state)
     while (take_call(server, &xid, &from) != ADD)
         continue;
     answer(server, xid, &from, &sum);
-    pthread_join(thread, &result);
-    assert_int_equal((intptr_t)result, 7);
+    expect_result(thread, 7);
     expect_probes(silent);
     dari_client_close(client);
     close(server);
@@ -486,7 +489,6 @@ static void a_refusal_of_rpc_is_an_answer(void **state)
     uint8_t reply[64];
     struct sockaddr_in from;
     pthread_t thread;
-    void *result;
     int server = open_socket(0, &port);
     SET_ADDRESSES(HERE, NOWHERE);
     dari_client *client = connect_to_name(port);
@@ -497,8 +499,7 @@ static void a_refusal_of_rpc_is_an_answer(void **state)
         dari_put_u32(reply + ACCEPT_STATUS, PROG_UNAVAIL);
         give(server, reply, size, &from);
     }
-    pthread_join(thread, &result);
-    assert_int_equal((intptr_t)result, DARI_PROGRAM_UNAVAILABLE);
+    expect_result(thread, DARI_PROGRAM_UNAVAILABLE);
     dari_client_close(client);
     close(server);
 }
@@ -512,7 +513,6 @@ static void reserved_ports(void **state)
     int32_t sum = 7;
     char address[64];
     pthread_t thread;
-    void *result;
     dari_client *client = NULL;
     int server = open_socket(0, &port);
     SET_ADDRESSES(ELSEWHERE, HERE);
@@ -532,8 +532,7 @@ static void reserved_ports(void **state)
         assert_in_range(ntohs(from.sin_port), 512, 1023);
         answer(server, xid, &from, expected ? &sum : NULL);
     }
-    pthread_join(thread, &result);
-    assert_int_equal((intptr_t)result, 7);
+    expect_result(thread, 7);
     dari_client_close(client);
     close(server);
 }
@@ -546,7 +545,6 @@ static void a_lost_question_is_asked_again(void **state)
     uint32_t xid;
     struct sockaddr_in from;
     pthread_t thread;
-    void *result;
     int32_t sum = 7;
     int server = open_socket(0, &port);
     const dari_client_options options = {.retry_ns = 20 * DARI_MS, .deadline_ns = 400 * DARI_MS};
@@ -558,8 +556,7 @@ static void a_lost_question_is_asked_again(void **state)
     for (answer(server, xid, &from, NULL); procedure != ADD;)
         procedure = take_call(server, &xid, &from);
     answer(server, xid, &from, &sum);
-    pthread_join(thread, &result);
-    assert_int_equal((intptr_t)result, 7);
+    expect_result(thread, 7);
     dari_client_close(client);
     close(server);
 }

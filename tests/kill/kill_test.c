@@ -34,7 +34,7 @@
 /* Clients that call at the same time, to be killed at any moment. */
 #define LOAD 4
 /* How often an instruction is headed for. */
-#define TRIES 6
+#define TRIES 2
 #define ADDRESS_SIZE 128
 
 typedef struct kill_case {
@@ -253,7 +253,7 @@ static size_t stride_of(const trace_path *path)
 }
 
 /* The other side's timing decides on a few branches: so what is not reached at full speed is tried
- * again as slowly as it was recorded, and both some more times. Returns whether it was reached. */
+ * again as slowly as it was recorded. Returns whether it was reached. */
 static bool kill_client_at(stage *self, int step, uintptr_t address)
 {
     bool there = false;
